@@ -1,0 +1,47 @@
+# `make demo` and `make test` work on a fresh clone: they make .venv and install the tested set first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  := torch==2.13.0
+.DEFAULT_GOAL := help
+.PHONY: help demo install format lint types test test-all bench clean test-bioio test-aicsimageio
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(BIN)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+install: $(BIN)/.installed ## Make .venv with the tested set
+
+demo: install ## Train label-free prediction on the built-in cells (minutes)
+	$(BIN)/python -m im2im task=labelfree network=fnet framework=pix2pix
+
+format: install ## Put the code into one style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install ## Style and common mistakes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## Static types
+	$(BIN)/mypy
+
+test: install ## The whole fast test suite
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: install ## Everything, slow tests too
+	$(BIN)/python -m pytest -n 2
+
+coverage: install ## Which lines the fast tests reach
+	$(BIN)/python -m pytest -n 2 -m "not slow" --cov=im2im --cov-report=term
+
+bench: install ## Measure against peers
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what was made, but no run
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -1,0 +1,120 @@
+"""The command line: ``python -m im2im`` and the console script ``im2im``."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import ConfigCompositionException, MissingConfigException
+from omegaconf import OmegaConf
+
+from im2im import app
+
+PACKAGE = Path(__file__).resolve().parent
+TRAIN = "im2im.stages.train.train"
+
+
+def main() -> None:
+    """Compose the configuration that the command line asks for, and run it."""
+    if os.environ.get("HYDRA_FULL_ERROR") != "1":
+        sys.excepthook = tell
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; tell() says them in one line
+    OmegaConf.register_new_resolver("fresh_folder", fresh_folder, use_cache=True, replace=True)
+    store_experiments()
+    name = store_run(sys.argv[1:]) or "config"
+    hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)(app.job)()
+
+
+def folder(name: str) -> Path:
+    """Find conf/ or experiments/: inside the installed package, or beside it in a clone."""
+    return PACKAGE / name if (PACKAGE / name).is_dir() else PACKAGE.parent / name
+
+
+def fresh_folder(path: str) -> str:
+    """Give the path, numbered when it is taken, so that no run lands on another."""
+    candidate, number = path, 2
+    while Path(candidate).exists():
+        candidate, number = f"{path}-{number}", number + 1
+    return candidate
+
+
+def store_experiments() -> None:
+    """Offer every file of experiments/ as an option of the group ``experiment``."""
+    for path in sorted(folder("experiments").glob("*.yaml")):
+        ConfigStore.instance().store(path.stem, OmegaConf.load(path), group="experiment", package="_global_", provider="experiments")
+
+
+def store_run(arguments: list[str]) -> str | None:
+    """Make the configuration of ``run=RUN`` the one to start from; every other argument overrides it.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        The name of that configuration, or None where there is no ``run=``.
+
+    Raises:
+        ValueError: If there is no such run, or it cannot take another task.
+    """
+    given = dict(argument.split("=", 1) for argument in arguments if re.match(r"\w+=", argument))
+    run = given.get("run", "").strip("'\"")
+    if run in {"", "null"}:
+        return None
+    if fixed := given.keys() & {"task", "experiment"}:
+        raise ValueError(f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}")
+    from im2im.saved import saved_configuration
+
+    config = saved_configuration(run, trust=given.get("trust", "").lower() == "true")
+    groups = [path.name for path in sorted(folder("conf").iterdir()) if path.name in given]
+    mode = given.get("mode", "train" if config.mode._target_ == TRAIN else "")
+    home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}
+    kept = {key: config._get_node(key) for key in config if key not in groups}
+    defaults = ["runtime", "_self_", *({group: given[group].strip("[]").split(",")[:1]} for group in groups)]
+    node = OmegaConf.create({"defaults": defaults, **kept, "run": run, "init": None, **home})
+    ConfigStore.instance().store("saved_run", node)
+    return "saved_run"
+
+
+def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say what went wrong in one line on stderr."""
+    sys.stderr.write(f"{explain(error)}\n")
+
+
+def explain(error: BaseException) -> str:
+    """Turn an error of the command line into one line, with the nearest word for a mistyped one."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        options = sorted(option for option in error.options or [] if not option.startswith("_"))
+        return f"{group}={option} is no option; {nearest(option, options)}choose one of: {', '.join(options)}"
+    if isinstance(error, ConfigCompositionException) and (found := re.search(r"Could not override '(?:.*@)?([\w./]+)'", str(error))):
+        key = found.group(1)
+        return f"{key} is no setting of this configuration; {nearest(key, known_keys())}--cfg job lists them all, +{key}=VALUE adds one"
+    return app.one_line(error)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Ask whether the most similar known word was meant; empty where none is similar."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def known_keys() -> list[str]:
+    """List the groups and keys of the default configuration, to find what a mistyped one meant."""
+    from im2im.saved import leaves
+
+    with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
+        config = OmegaConf.to_container(hydra.compose("config"))
+    keys = [key for key, _ in leaves(config)]
+    parents = {".".join(key.split(".")[:depth]) for key in keys for depth in range(1, key.count(".") + 1)}
+    return sorted({*keys, *parents, *(path.name for path in folder("conf").iterdir() if path.is_dir())})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A trained model from Python."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from im2im import app, checkpoint
+from im2im.data.side import Side
+from im2im.frameworks.base import Framework
+from im2im.io.image import Image
+from im2im.saved import saved_configuration
+from im2im.stages.predict import kept_axes, predict_image, squeezed
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with everything that belongs to it: reading, normalization, tiling and decoding.
+
+    Args:
+        framework: Holds network and task.
+        source: How images are opened and normalized.
+    """
+
+    framework: Framework
+    source: Side
+
+    def predict(self, image: Any, axes: str | None = None) -> np.ndarray:
+        """Predict one image.
+
+        Args:
+            image: An array, a lazy array that can be sliced, or the path of a file with one scene.
+            axes: Of an array, such as "ZYX"; by default (Z)YX preceded by C when there is one axis more.
+
+        Returns:
+            The prediction with the same axes, as far as it has them: intensities on the training targets' scale as float32, or labels.
+
+        Raises:
+            ValueError: If the axes or channels do not fit the model.
+        """
+        opened = self._open(image, axes)
+        prediction = predict_image(self.framework, self.source, opened)
+        order = kept_axes(opened, prediction)
+        return squeezed(prediction, order)
+
+    def _open(self, image: Any, axes: str | None) -> Image:
+        """Open a path or wrap an array, with the run's selection of channels, time points and planes."""
+        if isinstance(image, str | Path):
+            scenes = self.source.open(Path(image))
+            if len(scenes) != 1:
+                raise ValueError(f"{image} has {len(scenes)} scenes; predict one at a time, or use mode=predict")
+            return scenes[0]
+        if axes is None:
+            letters = "YX" if self.source.spatial_dims == 2 else "ZYX"
+            axes = {len(letters): letters, len(letters) + 1: f"C{letters}"}.get(np.ndim(image))
+            if axes is None:
+                raise ValueError(f"cannot guess the axes of an array with shape {np.shape(image)}; say them, for example axes='TCZYX'")
+        return self.source.selection([Image.from_array(image, axes)], self.source.spatial_dims, key="source_channels")[0]
+
+
+def load(run: str | Path, trust: bool = False) -> Model:
+    """Load a trained model.
+
+    Args:
+        run: A run folder or a .ckpt file.
+        trust: Allow its configuration to name classes outside im2im, torch, monai and lightning.
+
+    Raises:
+        ValueError: If there is no such run, or it names a class that is not allowed.
+    """
+    config = saved_configuration(str(run), trust)
+    config.output_dir = "."
+    path = checkpoint.find(run)
+    state = checkpoint.read(path)
+    framework = app.build(config.framework)
+    checkpoint.load_weights(framework, state, path)
+    framework.record.update({key: value for key, value in state["im2im"].items() if key != "random"})
+    return Model(framework.eval(), app.build(OmegaConf.select(config, "data.module.source")))

@@ -1,0 +1,128 @@
+"""Images as batches of patches for training and as whole images for evaluation."""
+
+import logging
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from im2im.data.augment import Augmentation
+from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
+from im2im.data.index import Entry, Images, fitted
+from im2im.data.patches import Sampling
+from im2im.data.side import Side
+from im2im.io.pairing import Pair, write_splits
+from im2im.normalization import Affine, typical
+
+log = logging.getLogger(__name__)
+
+
+class ImageData(pl.LightningDataModule):
+    """Pairs of source and target images. Nothing on disk is touched before it is needed.
+
+    Args:
+        images: Lists and opens the pairs.
+        source: How sources are opened and normalized.
+        target: How targets are opened and normalized.
+        sampling: Size and number of patches.
+        augmentation: Changes training patches at random.
+        seed: Of patches and their order.
+        workers: Processes that prepare patches.
+        memory: GB of images that may be kept in memory.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        source: Side,
+        target: Side,
+        sampling: Sampling,
+        augmentation: Augmentation,
+        seed: int,
+        workers: int,
+        memory: float,
+    ) -> None:
+        super().__init__()
+        self.images, self.source, self.target, self.sampling = images, source, target, sampling
+        self.augmentation, self.seed, self.workers, self.memory = augmentation, seed, workers, memory
+        self.evaluating = False
+        self._entries: dict[str, list[Entry]] = {}
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """All pairs with their splits."""
+        pairs = self.images.pairs(self.evaluating)
+        counts = Counter(pair.split for pair in pairs)
+        log.info("data: %s", ", ".join(f"{counts[name]} {name}" for name in ("train", "val", "test") if counts[name]))
+        return pairs
+
+    def entries(self, split: str) -> list[Entry]:
+        """Open the images of a split and fit their normalization; done once.
+
+        Raises:
+            ValueError: If the split is empty, or images do not fit together.
+        """
+        if split not in self._entries:
+            opened = [entry for pair in self.pairs if pair.split == split for entry in self.images.open(pair, self.source, self.target)]
+            for entry in opened:
+                self._check_channels(entry, opened[0])
+            self._entries[split] = fitted(opened, self.source, self.target, self.memory, self.workers)
+        return self._entries[split]
+
+    def channels(self) -> tuple[int, int]:
+        """Look at the first pair for the number of source and target channels."""
+        first = next(self.images.open(self.pairs[0], self.source, self.target))
+        return first.source.shape[1], first.target.shape[1]
+
+    def target_scale(self) -> Affine:
+        """Give the typical normalization of the training targets, in which predictions are returned."""
+        return typical([entry.target_scale for entry in self.entries("train") if entry.target_scale is not None])
+
+    @property
+    def cutter(self) -> Cutter:
+        """Cuts patches out of entries."""
+        with_cost_map = any(pair.cost_map is not None for pair in self.pairs)
+        return Cutter(self.source, self.target, self.sampling.patch_size, with_cost_map)
+
+    def train_dataloader(self) -> DataLoader:
+        """Give batches of random patches."""
+        entries = self.entries("train")
+        if not entries:
+            raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
+        patches = TrainingPatches(entries, self.cutter, self.sampling, self.augmentation, self.seed)
+        return self._loader(patches, EpochSampler(len(patches), self.seed))
+
+    def val_dataloader(self) -> DataLoader:
+        """Give batches of the same patches every time; of training images when there are too few to hold one out."""
+        entries = self.entries("val")
+        if not entries:
+            log.warning("too few images to hold one out: validation looks at training images, so its figures say nothing about new ones")
+            entries = self.entries("train")
+        return self._loader(ValidationPatches(entries, self.cutter, self.sampling))
+
+    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | None = None) -> DataLoader:
+        return DataLoader(
+            patches,
+            batch_size=self.sampling.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self.seed),  # leaves the global random state alone
+        )
+
+    def _check_channels(self, entry: Entry, first: Entry) -> None:
+        """Raise unless an entry has the channels of the first one."""
+        for role in ("source", "target"):
+            here, there = getattr(entry, role), getattr(first, role)
+            if here.shape[1] != there.shape[1]:
+                raise ValueError(
+                    f"{here.path} has {here.shape[1]} channels, {there.path} has {there.shape[1]}; choose with data.{role}_channels"
+                )
+
+    def write_splits(self, folder: Path) -> None:
+        """Write which file serves which stage to splits.csv."""
+        write_splits(self.pairs, folder / "splits.csv")

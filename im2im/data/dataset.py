@@ -1,0 +1,108 @@
+"""Patches of entries as samples: read only the patch, normalize, augment."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from im2im.data.augment import Augmentation
+from im2im.data.index import Entry
+from im2im.data.patches import Region, Sampling, fill_up, grid_regions, random_region
+from im2im.data.side import Side
+
+Sample = dict[str, Any]
+
+
+class Cutter:
+    """Cuts and normalizes one region of an entry.
+
+    Args:
+        source: How sources are read.
+        target: How targets are read.
+        patch_size: Every sample has this size, (Z)YX; smaller images are mirrored at their end.
+        with_cost_map: Every sample gets a cost map, ones where the entry has none.
+    """
+
+    def __init__(self, source: Side, target: Side, patch_size: tuple[int, ...], with_cost_map: bool) -> None:
+        self.source, self.target, self.patch_size, self.with_cost_map = source, target, patch_size, with_cost_map
+
+    def __call__(self, entry: Entry, region: Region) -> dict[str, np.ndarray]:
+        """Give "source", "target" and, where used, "cost_map" as C(Z)YX float32."""
+        if entry.source_scale is None or entry.target_scale is None:
+            raise ValueError(f"{entry.name} has no statistics yet; fit the normalization first")
+        source = entry.source_scale.apply(self.source.array(entry.source, region, entry.time))
+        target = entry.target_scale.apply(self.target.array(entry.target, region, entry.time))
+        sample = {"source": fill_up(source, self.patch_size), "target": fill_up(target, self.patch_size)}
+        if self.with_cost_map:
+            sample["cost_map"] = fill_up(self.cost_map(entry, region), self.patch_size, mode="constant")
+        return sample
+
+    def cost_map(self, entry: Entry, region: Region | None = None) -> np.ndarray:
+        """Read the cost map as 1(Z)YX float32; ones where the entry has none."""
+        if entry.cost_map is not None:
+            return self.target.array(entry.cost_map, region, entry.time)[:1].astype(np.float32)
+        shape = self.source.spatial_shape(entry.source)
+        sizes = shape if region is None else [part.stop - part.start for part in region]
+        return np.ones((1, *sizes), np.float32)
+
+
+class TrainingPatches(Dataset):
+    """Random patches, drawn anew each epoch; patch ``(epoch, index)`` is the same on every machine and worker."""
+
+    def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling, augmentation: Augmentation, seed: int) -> None:
+        self.entries, self.cutter, self.sampling, self.augmentation, self.seed = entries, cutter, sampling, augmentation, seed
+
+    def __len__(self) -> int:
+        """Count the patches of one epoch."""
+        return len(self.entries) * self.sampling.patches_per_image
+
+    def __getitem__(self, place: tuple[int, int]) -> Sample:
+        """Draw patch ``index`` of ``epoch``."""
+        epoch, index = place
+        rng = np.random.default_rng([self.seed, epoch, index])
+        entry = self.entries[index % len(self.entries)]
+        shape = self.cutter.source.spatial_shape(entry.source)
+        sample = self.cutter(entry, random_region(shape, self.sampling.patch_size, rng))
+        return {**self.augmentation(sample, int(rng.integers(2**31))), "name": entry.name}
+
+
+class ValidationPatches(Dataset):
+    """The same patches every time, evenly spread over each image, never augmented."""
+
+    def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling) -> None:
+        self.cutter = cutter
+        self.places = [
+            (entry, region)
+            for entry in entries
+            for region in grid_regions(cutter.source.spatial_shape(entry.source), sampling.patch_size, sampling.validation_patches)
+        ]
+
+    def __len__(self) -> int:
+        """Count the patches."""
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Give one patch."""
+        entry, region = self.places[index]
+        return {**self.cutter(entry, region), "name": entry.name}
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Orders the patches of an epoch at random and tells each its epoch, so that a resumed training sees what it would have seen."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length, self.seed, self.epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that comes next; the trainer calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Count the patches of one epoch."""
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Give ``(epoch, index)`` in this epoch's order."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        return iter([(self.epoch, int(index)) for index in order])

@@ -1,0 +1,191 @@
+"""What there is to train on: pairs of opened images with the statistics that normalize them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from im2im.data.side import Side
+from im2im.data.synthetic import SyntheticCells
+from im2im.io.image import Image
+from im2im.io.pairing import Pair, as_test, split
+from im2im.normalization import Affine
+
+GIGABYTE = 2**30
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One time point of one pair, opened, with its normalization.
+
+    Args:
+        name: Of the image, unique within the data.
+        source: Opened source image.
+        target: Opened target image of the same spatial shape.
+        cost_map: Opened cost map, 0 where pixels are excluded.
+        time: Index of the time point within the images.
+        source_scale: Normalization of the source, fitted on this time point.
+        target_scale: Normalization of the target, likewise.
+    """
+
+    name: str
+    source: Image
+    target: Image
+    cost_map: Image | None = None
+    time: int = 0
+    source_scale: Affine | None = None
+    target_scale: Affine | None = None
+
+
+class Images(Protocol):
+    """Where pairs come from: files on disk, or the built-in simulation."""
+
+    def pairs(self, evaluating: bool = False) -> list[Pair]:
+        """List all pairs, each with its split; when evaluating, data without a test split are all test."""
+        ...
+
+    def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
+        """Open one pair as one entry per scene and time point."""
+        ...
+
+
+class Layout(Protocol):
+    """How images lie on disk."""
+
+    def __call__(self) -> list[Pair]:
+        """List the pairs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """Pairs of files.
+
+    Args:
+        layout: Lists the pairs on disk.
+        fractions: Share of "val" and "test" where the data do not come split.
+        seed: Of the split.
+    """
+
+    layout: Layout
+    fractions: dict[str, float] = field(default_factory=lambda: {"val": 0.1, "test": 0.2})
+    seed: int = 0
+
+    def pairs(self, evaluating: bool = False) -> list[Pair]:
+        """List all pairs, each with its split."""
+        pairs = self.layout()
+        return as_test(pairs) if evaluating else split(pairs, self.seed, self.fractions)
+
+    def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
+        """Open the files of one pair.
+
+        Raises:
+            ValueError: If source and target differ in scenes, time points or spatial shape.
+        """
+        if pair.target is None:
+            raise ValueError(f"{pair.source} has no target; add one of the same name under target/")
+        sources = source.open(pair.source, pair.scene, pair.channel)
+        targets = target.open(pair.target, pair.scene)
+        if len(sources) != len(targets):
+            raise ValueError(f"{pair.source} has {len(sources)} scenes and {pair.target} {len(targets)}; choose with data.scenes")
+        cost_maps = self._cost_maps(pair, target, sources)
+        several = len(sources) > 1 or sources[0].shape[0] > 1
+        for scene, (left, right, cost_map) in enumerate(zip(sources, targets, cost_maps, strict=True)):
+            _check_shapes(left, right)
+            for time in range(left.shape[0]):
+                name = f"{pair.name}_scene{scene}_t{time}" if several else pair.name
+                yield Entry(name, left, right, cost_map, time)
+
+    def _cost_maps(self, pair: Pair, target: Side, sources: list[Image]) -> list[Image | None]:
+        """Open the cost maps of a pair, one per scene; they have one channel whatever the target has."""
+        if pair.cost_map is None:
+            return [None] * len(sources)
+        opened = replace(target, selection=replace(target.selection, channels=None)).open(pair.cost_map, pair.scene)
+        for left, cost_map in zip(sources, opened, strict=False):
+            _check_shapes(left, cost_map)
+        if len(opened) != len(sources):
+            raise ValueError(f"{pair.cost_map} has {len(opened)} scenes, {pair.source} has {len(sources)}; choose with data.scenes")
+        return list(opened)
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Simulated cells, made in memory when they are asked for.
+
+    Args:
+        cells: The simulation.
+        counts: How many images each split has: "train", "val", "test".
+        target: What is predicted: "target" (fluorescence), "mask" or "instances".
+    """
+
+    cells: SyntheticCells
+    counts: dict[str, int]
+    target: str = "target"
+
+    def pairs(self, evaluating: bool = False) -> list[Pair]:
+        """List the images of every split; all differ."""
+        splits = [name for name, count in self.counts.items() for _ in range(count)]
+        names = [f"cells_{index:03d}" for index in range(len(splits))]
+        return [Pair(name, Path(f"{name}.tif"), Path(f"{name}.tif"), split=part) for name, part in zip(names, splits, strict=True)]
+
+    def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
+        """Simulate one pair."""
+        sample = self.cells(int(pair.name.removeprefix("cells_")))
+        axes = "YX" if self.cells.spatial_dims == 2 else "ZYX"
+        images = [
+            Image.from_array(sample[role], axes, name=f"{pair.name}.tif", pixel_size=self.cells.pixel_size)
+            for role in ("source", self.target)
+        ]
+        yield Entry(pair.name, images[0], images[1])
+
+
+def _check_shapes(source: Image, other: Image) -> None:
+    """Raise unless two images cover the same time points, planes and pixels."""
+    here, there = (image.shape[:1] + image.shape[2:] for image in (source, other))
+    if here != there:
+        raise ValueError(f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); both must show the same field")
+
+
+def fitted(entries: list[Entry], source: Side, target: Side, memory: float, workers: int) -> list[Entry]:
+    """Fit the normalization of every entry, each file read once; keep the images in memory when all fit.
+
+    Args:
+        entries: Opened pairs.
+        source: How sources are normalized.
+        target: How targets are normalized.
+        memory: Images are kept when together they need at most this many GB.
+        workers: Threads that read.
+    """
+    keep = sum(_bytes(entry) for entry in entries) <= memory * GIGABYTE
+
+    def fit(entry: Entry) -> Entry:
+        if keep:
+            entry = _in_memory(entry)
+        return replace(entry, source_scale=source.fit(entry.source, entry.time), target_scale=target.fit(entry.target, entry.time))
+
+    with ThreadPoolExecutor(max(workers, 2)) as pool:
+        return list(pool.map(fit, entries))
+
+
+def _images(entry: Entry) -> dict[str, Image]:
+    """Give the images of an entry by role."""
+    images = {"source": entry.source, "target": entry.target}
+    return images if entry.cost_map is None else {**images, "cost_map": entry.cost_map}
+
+
+def _bytes(entry: Entry) -> int:
+    """Count the bytes of one time point of an entry."""
+    return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in _images(entry).values())
+
+
+def _in_memory(entry: Entry) -> Entry:
+    """Read one time point of an entry, once and for all."""
+    now = (slice(entry.time, entry.time + 1), *[slice(None)] * 4)
+    read = {
+        role: Image.from_array(image.read(now), "TCZYX", str(image.path), image.pixel_size, image.channel_names)
+        for role, image in _images(entry).items()
+    }
+    return replace(entry, time=0, **read)

@@ -1,0 +1,65 @@
+"""Where patches lie within an image, and how an image that is smaller than a patch is filled up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many patches of what size.
+
+    Args:
+        patch_size: Pixels, (Z)YX.
+        batch_size: Patches in a batch.
+        patches_per_image: Random patches of each training image and epoch.
+        validation_patches: Patches of each validation image, the same ones each time.
+    """
+
+    patch_size: tuple[int, ...]
+    batch_size: int
+    patches_per_image: int = 4
+    validation_patches: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below one."""
+        object.__setattr__(self, "patch_size", tuple(self.patch_size))
+        for key in ("batch_size", "patches_per_image", "validation_patches"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}; set {key}=1 or more")
+        if min(self.patch_size) < 1:
+            raise ValueError(f"patch_size must be positive, got {self.patch_size}; set patch_size=[128,128]")
+
+
+def random_region(shape: tuple[int, ...], patch_size: tuple[int, ...], rng: np.random.Generator) -> Region:
+    """Draw a region of the patch size, or the whole of an axis that is shorter."""
+    starts = [int(rng.integers(max(size - patch, 0) + 1)) for size, patch in zip(shape, patch_size, strict=True)]
+    return tuple(slice(start, min(start + patch, size)) for start, patch, size in zip(starts, patch_size, shape, strict=True))
+
+
+def grid_regions(shape: tuple[int, ...], patch_size: tuple[int, ...], limit: int) -> list[Region]:
+    """Cover an image evenly with patches and choose at most ``limit`` of them, evenly too; always the same ones."""
+    counts = [-(-size // patch) for size, patch in zip(shape, patch_size, strict=True)]
+    places = np.unravel_index(np.linspace(0, np.prod(counts) - 1, min(limit, int(np.prod(counts)))).round().astype(int), counts)
+    regions = []
+    for place in zip(*places, strict=True):
+        starts = [
+            round((size - patch) * int(index) / max(count - 1, 1)) if size > patch else 0
+            for index, count, size, patch in zip(place, counts, shape, patch_size, strict=True)
+        ]
+        regions.append(tuple(slice(start, min(start + patch, size)) for start, patch, size in zip(starts, patch_size, shape, strict=True)))
+    return regions
+
+
+def fill_up(patch: np.ndarray, patch_size: tuple[int, ...], mode: str = "symmetric") -> np.ndarray:
+    """Mirror a C(Z)YX array at its end until it has the patch size.
+
+    Args:
+        patch: Array of at most the patch size along each spatial axis.
+        patch_size: Wanted size, (Z)YX.
+        mode: Of numpy.pad; "constant" fills with zeros.
+    """
+    missing = [(0, 0), *((0, wanted - size) for size, wanted in zip(patch.shape[1:], patch_size, strict=True))]
+    return np.pad(patch, missing, mode=mode) if any(after for _, after in missing) else patch  # type: ignore[call-overload]

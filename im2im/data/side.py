@@ -1,0 +1,60 @@
+"""One side of a pair, source or target: how its files are opened, cut and normalized."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from im2im.io.image import Image
+from im2im.io.selection import Selection
+from im2im.normalization import Affine, Normalization
+
+EVERYTHING = slice(None)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The one way from a file to a normalized array, shared by training, evaluation and prediction.
+
+    Args:
+        reader: Opens a path as one image per scene.
+        selection: Which scenes, time points, channels and planes are used.
+        normalization: Fitted on a whole image, applied to its patches.
+        spatial_dims: 2 (YX) or 3 (ZYX).
+        name: "source" or "target", for messages.
+    """
+
+    reader: Callable[[Path], list[Image]]
+    selection: Selection
+    normalization: Normalization
+    spatial_dims: int
+    name: str = "source"
+
+    def open(self, path: Path, scene: str | int | None = None, channel: str | int | None = None) -> list[Image]:
+        """Open the chosen scenes of a file; nothing is read yet.
+
+        Raises:
+            ValueError: If a chosen scene, channel, time point or plane is not there, or the file has the wrong number of dimensions.
+        """
+        selection = self.selection
+        if scene is not None:
+            selection = replace(selection, scenes=(scene,))
+        if channel is not None:
+            selection = replace(selection, channels=(channel,))
+        return selection(self.reader(path), self.spatial_dims, key=f"{self.name}_channels")
+
+    def spatial_shape(self, image: Image) -> tuple[int, ...]:
+        """Give the size of an image in (Z)YX."""
+        return image.shape[5 - self.spatial_dims :]
+
+    def array(self, image: Image, region: tuple[slice, ...] | None = None, time: int = 0) -> np.ndarray:
+        """Read one time point of an image, or the (Z)YX region of it, as C(Z)YX."""
+        spatial = region or (EVERYTHING,) * self.spatial_dims
+        planes = (EVERYTHING,) * (3 - self.spatial_dims)
+        whole = image.read((slice(time, time + 1), EVERYTHING, *planes, *spatial))[0]
+        return whole if self.spatial_dims == 3 else whole[:, 0]
+
+    def fit(self, image: Image, time: int = 0) -> Affine:
+        """Fit the normalization on one time point of an image."""
+        return self.normalization.fit(self.array(image, time=time))

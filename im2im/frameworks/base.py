@@ -1,0 +1,154 @@
+"""What every way of training shares: updates, validation, prediction and what a checkpoint carries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from im2im.frameworks.optimization import Optimization
+from im2im.inference.padding import pad_to_multiple
+from im2im.networks.stride import total_stride
+from im2im.normalization import Affine
+from im2im.randomness import random_state, restore_random_state
+from im2im.tasks.base import Batch, Task
+
+Terms = dict[str, Tensor]
+Inference = Callable[[Callable[[Tensor], Tensor], Tensor, tuple[int, ...]], Tensor]
+
+
+class Framework(pl.LightningModule):
+    """A network, a task and a way to train the one for the other.
+
+    Optimization is manual, so that one step, two optimizers, gradient clipping and accumulation are one mechanism.
+
+    Args:
+        network: BC(Z)YX → BC'(Z)YX, of any size that is a multiple of its total stride.
+        task: Loss, metrics and meaning of the prediction.
+        inference: Runs the network over an image of any size.
+        optimization: Optimizer, schedule, clipping and accumulation.
+    """
+
+    def __init__(self, network: nn.Module, task: Task, inference: Inference, optimization: Optimization) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network, self.task, self.inference, self.optimization = network, task, inference, optimization
+        self.record: dict[str, Any] = {}  # what a checkpoint says of the run beside its weights; plain containers only
+        self._random_state: dict[str, Any] | None = None
+        self._multiple: tuple[int, ...] | None = None
+
+    # --- the network -----------------------------------------------------------------------------------------------
+
+    def multiple(self, image: Tensor) -> tuple[int, ...]:
+        """Pixels per axis of which the network's input must be a multiple, for images like C(Z)YX; measured once."""
+        if self._multiple is None:
+            self._multiple = total_stride(self.network, image.shape[0], image.ndim - 1, image.shape[1:])
+        return self._multiple
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Run the network on BC(Z)YX of any size: mirrored up to the network's multiple, cropped back."""
+        padded, crop = pad_to_multiple(source, self.multiple(source[0]))
+        return self.network(padded)[crop]
+
+    @torch.no_grad()
+    def predict(self, image: Tensor) -> Tensor:
+        """Run the network over one normalized image C(Z)YX of any size; C'(Z)YX on the CPU."""
+        self.eval()
+        with self.precision():
+            return self.inference(self, image.to(self.device), self.multiple(image)).float()
+
+    def precision(self) -> Any:
+        """Give the context in which the trainer's precision holds."""
+        trainer = self._trainer
+        return torch.autocast("cpu", enabled=False) if trainer is None else trainer.precision_plugin.forward_context()
+
+    # --- training --------------------------------------------------------------------------------------------------
+
+    def update(self, optimizer: LightningOptimizer, batch_idx: int, terms: Callable[[], Terms]) -> None:
+        """Lower the sum of the terms by one step of one optimizer.
+
+        Args:
+            optimizer: Whose parameters move; all others stand still and gather no gradient.
+            batch_idx: Of the batch, for accumulation.
+            terms: Makes the weighted terms of the loss; each is logged under its name.
+        """
+        with self.toggled_optimizer(optimizer):
+            losses = terms()
+            self.manual_backward(torch.stack(list(losses.values())).sum() / self.optimization.accumulate)
+            self.log_terms("train", losses)
+        if (batch_idx + 1) % self.optimization.accumulate == 0 or self.trainer.is_last_batch:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients, already unscaled under mixed precision."""
+        if self.optimization.gradient_clip is not None:
+            self.clip_gradients(optimizer, gradient_clip_val=self.optimization.gradient_clip, gradient_clip_algorithm="norm")
+
+    def parameters_by_optimizer(self) -> list[Any]:
+        """Give the parameters of each optimizer, in the order in which training_step takes them."""
+        return [self.network.parameters()]
+
+    def configure_optimizers(self) -> Any:
+        """Make one optimizer, and one schedule, for each set of parameters."""
+        optimizers = [self.optimization.optimizer(parameters) for parameters in self.parameters_by_optimizer()]
+        scheduler = self.optimization.scheduler
+        schedulers = [scheduler(optimizer) for optimizer in optimizers] if scheduler else []
+        return optimizers, schedulers
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedules."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()
+
+    # --- validation ------------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the training's own losses, the task's loss as ``val/loss`` and the task's metrics, on the same patches each time."""
+        prediction = self(batch["source"])
+        terms = {**self.validation_terms(batch, prediction), "loss": self.task.loss(prediction, batch)}
+        self.log_terms("val", terms, len(batch["source"]))
+        for scores in self.scores(batch, prediction):
+            self.log_dict({f"val/{name}": value for name, value in scores.items()}, batch_size=1)
+
+    def scores(self, batch: Batch, prediction: Tensor) -> list[dict[str, float]]:
+        """Compute the task's metrics for every sample of a batch."""
+        predictions, targets = prediction.float().cpu().numpy(), batch["target"].float().cpu().numpy()
+        cost_maps = batch["cost_map"].cpu().numpy() if "cost_map" in batch else [None] * len(targets)
+        return [self.task.score(*sample) for sample in zip(predictions, targets, cost_maps, strict=True)]
+
+    def validation_terms(self, batch: Batch, prediction: Tensor) -> Terms:
+        """Give the terms that training minimizes beside the task's loss."""
+        return {}
+
+    def log_terms(self, stage: str, terms: Terms, batch_size: int | None = None) -> None:
+        """Log each term's mean over the epoch as ``stage/name``."""
+        self.log_dict(
+            {f"{stage}/{name}": value.detach() for name, value in terms.items()}, on_step=False, on_epoch=True, batch_size=batch_size
+        )
+
+    # --- what a checkpoint carries ----------------------------------------------------------------------------------
+
+    @property
+    def target_scale(self) -> Affine:
+        """The typical normalization of the training targets; predictions are returned in it."""
+        return Affine.from_dict(self.record["target_scale"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the run's record and the state of every random generator."""
+        checkpoint["im2im"] = {**self.record, "random": random_state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the record; the random state waits for the training to start."""
+        self.record["target_scale"] = checkpoint["im2im"]["target_scale"]
+        self._random_state = checkpoint["im2im"]["random"]
+
+    def on_train_start(self) -> None:
+        """Go on with the random numbers of the interrupted training."""
+        if self._random_state is not None:
+            restore_random_state(self._random_state)
+            self._random_state = None

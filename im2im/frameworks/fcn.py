@@ -1,0 +1,12 @@
+"""Plain supervised training."""
+
+from im2im.frameworks.base import Framework
+from im2im.tasks.base import Batch
+
+
+class FCN(Framework):
+    """Lower the task's loss of the network's prediction (fully convolutional training; Long et al., 2015)."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Make one update of the network."""
+        self.update(self.optimizers(), batch_idx, lambda: {"loss": self.task.loss(self(batch["source"]), batch)})

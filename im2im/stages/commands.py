@@ -1,0 +1,53 @@
+"""The commands that go on from a finished run, ready to paste."""
+
+import shlex
+from pathlib import Path
+
+from im2im.data.datamodule import ImageData
+from im2im.frameworks.base import Framework
+from im2im.io.pairing import list_images
+from im2im.io.writer import write_image
+
+PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:~+@%")
+
+
+def commands(framework: Framework, data: ImageData, run: Path) -> dict[str, str]:
+    """Give a command for each thing a user does next, keyed by its purpose.
+
+    Args:
+        framework: Trained.
+        data: Its test images become the example.
+        run: The run folder.
+    """
+    checkpoint = framework.record.get("checkpoint")
+    origin = Path(checkpoint) if checkpoint else run
+    example = example_input(data, run)
+    return {
+        "predict": _command("predict", run=origin, input=example, output=run / "predictions"),
+        "evaluate on other data": f"{_command('evaluate', run=origin)} data=folders data.root=DATA",
+    }
+
+
+def example_input(data: ImageData, run: Path) -> Path:
+    """Find a test image on disk, or the folder when it holds test images alone; simulated ones are written to run/inputs first."""
+    sources = [pair.source for pair in data.pairs if pair.split == "test"]
+    if sources[0].exists():
+        folder = sources[0].parent
+        return folder if set(list_images(str(folder))) == set(sources) else sources[0]
+    for entry in data.entries("test"):
+        array = data.source.array(entry.source)
+        axes = "CZYX"[-array.ndim :] if array.shape[0] > 1 else "ZYX"[1 - array.ndim :]
+        if not (path := run / "inputs" / f"{entry.name}.tif").exists():
+            write_image(path, array if array.shape[0] > 1 else array[0], axes, entry.source.pixel_size)
+    return run / "inputs"
+
+
+def _command(mode: str, **settings: Path) -> str:
+    """Write a command line; paths are relative where they can be, and quoted where the shell or Hydra needs it."""
+    return " ".join(["python -m im2im", f"mode={mode}", *(_override(key, value) for key, value in settings.items())])
+
+
+def _override(key: str, path: Path) -> str:
+    """Write key=path."""
+    text = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else str(path)
+    return f"{key}={text}" if set(text) <= PLAIN else shlex.quote(f'{key}="{text}"')

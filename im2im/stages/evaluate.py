@@ -1,0 +1,93 @@
+"""Whole test images through the network, every metric of every image, pictures and the report."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from im2im.data.datamodule import ImageData
+from im2im.data.index import Entry
+from im2im.files import replacing
+from im2im.frameworks.base import Framework
+from im2im.metrics import summarize
+from im2im.report.figures import panel, save_png
+from im2im.report.page import write_page
+from im2im.report.terminal import metric_table
+from im2im.stages.commands import commands
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, training: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Score the test images and write the run folder's results.
+
+    Prediction and target are compared in normalized units, the target by its own statistics: the unit the network was trained in.
+
+    Args:
+        trainer: Its device and precision are used.
+        framework: Trained.
+        data: Its test images are scored.
+        folder: Gets metrics.json, metrics.csv, splits.csv, samples/ and report.html.
+        training: What metrics.json says under "train".
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        ValueError: If there is no test image.
+    """
+    run = Path(folder)
+    framework.to(trainer.strategy.root_device)
+    framework.trainer = trainer
+    entries = data.entries("test")
+    if not entries:
+        raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
+    rows = [_score(framework, data, entry) for entry in track(entries, "evaluating", transient=True)]
+    metrics = {"test": summarize([{key: value for key, value in row.items() if key not in {"stage", "image"}} for row in rows])}
+    if training:
+        metrics["train"] = training
+    with replacing(run / "metrics.csv") as path:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    with replacing(run / "metrics.json") as path:
+        path.write_text(json.dumps(metrics, indent=2) + "\n")
+    data.write_splits(run)
+    _draw(framework, data, entries, rows, run / "samples")
+    told = commands(framework, data, run)
+    report = write_page(run, told)
+    Console().print(metric_table(metrics))
+    log.info("report: %s", report)
+    for purpose, command in told.items():
+        log.info("%s:\n  %s", purpose, command)
+    return metrics
+
+
+def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give normalized source, normalized target and prediction of a whole image, each C(Z)YX."""
+    source = data.source.normalization.fit(array := data.source.array(entry.source, time=entry.time)).apply(array)
+    target = data.target.normalization.fit(array := data.target.array(entry.target, time=entry.time)).apply(array)
+    return source, target, framework.predict(torch.from_numpy(source)).numpy()
+
+
+def _score(framework: Framework, data: ImageData, entry: Entry) -> dict[str, Any]:
+    """Make one row of metrics.csv."""
+    _, target, prediction = predict_entry(framework, data, entry)
+    cost_map = data.cutter.cost_map(entry) if entry.cost_map is not None else None
+    return {"stage": "test", "image": entry.name, **framework.task.score(prediction, target, cost_map)}
+
+
+def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: list[dict[str, Any]], folder: Path) -> None:
+    """Draw the best, the median and the worst image by the task's first metric."""
+    metric = [key for key in rows[0] if key not in {"stage", "image"}][0]
+    order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
+    for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
+        entry, row = entries[place], rows[place]
+        title = f"{rank} of {len(rows)} · {entry.name} · {metric} {row[metric]:.3f}"
+        source, target, prediction = predict_entry(framework, data, entry)
+        save_png(folder / f"test_{rank}_{entry.name}.png", panel(source, target, prediction, title=title))

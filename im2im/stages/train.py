@@ -1,0 +1,44 @@
+"""Train a network, then score its best checkpoint."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from im2im.checkpoint import find, load_weights, read
+from im2im.data.datamodule import ImageData
+from im2im.frameworks.base import Framework
+from im2im.stages.evaluate import evaluate
+
+log = logging.getLogger(__name__)
+
+
+def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, resume: str | None = None) -> dict[str, Any]:
+    """Fit, evaluate and report.
+
+    Args:
+        trainer: Runs the epochs.
+        framework: What is trained.
+        data: Training, validation and test images.
+        folder: The run folder.
+        resume: A run folder or .ckpt to go on from, with its optimizers, epoch and random state.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        ValueError: If there is nothing to train on, or training gave no usable checkpoint.
+    """
+    framework.record["target_scale"] = data.target_scale().to_dict()
+    framework.record["target_names"] = list(data.entries("train")[0].target.channel_names)
+    data.write_splits(Path(folder))
+    start = time.perf_counter()
+    trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
+    seconds = time.perf_counter() - start
+    log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, framework.device)
+    best = find(folder)
+    load_weights(framework, read(best), best)
+    training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": str(trainer.strategy.root_device)}
+    return evaluate(trainer, framework, data, folder, training)
