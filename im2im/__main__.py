@@ -10,7 +10,7 @@ from types import TracebackType
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from im2im import app
@@ -89,6 +89,8 @@ def explain(error: BaseException) -> str:
     """Turn an error of the command line into one line, with the nearest word for a mistyped one."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be understood ({str(error).splitlines()[0]}); write key=value, and quote what has spaces or brackets"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = sorted(option for option in error.options or [] if not option.startswith("_"))

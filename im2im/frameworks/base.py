@@ -67,18 +67,19 @@ class Framework(pl.LightningModule):
 
     # --- training --------------------------------------------------------------------------------------------------
 
-    def update(self, optimizer: LightningOptimizer, batch_idx: int, terms: Callable[[], Terms]) -> None:
+    def update(self, optimizer: LightningOptimizer, batch: Batch, batch_idx: int, terms: Callable[[], Terms]) -> None:
         """Lower the sum of the terms by one step of one optimizer.
 
         Args:
             optimizer: Whose parameters move; all others stand still and gather no gradient.
+            batch: Whose size weighs what is logged.
             batch_idx: Of the batch, for accumulation.
             terms: Makes the weighted terms of the loss; each is logged under its name.
         """
         with self.toggled_optimizer(optimizer):
             losses = terms()
             self.manual_backward(torch.stack(list(losses.values())).sum() / self.optimization.accumulate)
-            self.log_terms("train", losses)
+            self.log_terms("train", losses, len(batch["source"]))
         if (batch_idx + 1) % self.optimization.accumulate == 0 or self.trainer.is_last_batch:
             optimizer.step()
             optimizer.zero_grad()
@@ -125,7 +126,7 @@ class Framework(pl.LightningModule):
         """Give the terms that training minimizes beside the task's loss."""
         return {}
 
-    def log_terms(self, stage: str, terms: Terms, batch_size: int | None = None) -> None:
+    def log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
         """Log each term's mean over the epoch as ``stage/name``."""
         self.log_dict(
             {f"{stage}/{name}": value.detach() for name, value in terms.items()}, on_step=False, on_epoch=True, batch_size=batch_size

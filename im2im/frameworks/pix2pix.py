@@ -1,27 +1,16 @@
 """Supervised training against a conditional discriminator: pix2pix and pix2pixHD."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from im2im.frameworks.base import Framework, Inference, Terms
 from im2im.frameworks.optimization import Optimization
+from im2im.losses.adversarial import Adversarial
 from im2im.losses.feature_matching import feature_matching
 from im2im.tasks.base import Batch, Task
-
-
-class Adversarial(Protocol):
-    """Turns the scores of a discriminator into the losses of either side."""
-
-    def discriminator(self, real: Any, fake: Any) -> Tensor:
-        """Give the loss of judging wrongly."""
-        ...
-
-    def generator(self, fake: Any) -> Tensor:
-        """Give the loss of being found out."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,8 +64,8 @@ class Pix2Pix(Framework):
         """Update the discriminator, then the network, from one prediction."""
         of_network, of_discriminator = self.optimizers()
         prediction = self(batch["source"])
-        self.update(of_discriminator, batch_idx, lambda: self._judge(batch, prediction.detach()))
-        self.update(of_network, batch_idx, lambda: self._generate(batch, prediction))
+        self.update(of_discriminator, batch, batch_idx, lambda: self._judge(batch, prediction.detach()))
+        self.update(of_network, batch, batch_idx, lambda: self._generate(batch, prediction))
 
     def validation_terms(self, batch: Batch, prediction: Tensor) -> Terms:
         """Give the terms of either side."""

@@ -61,7 +61,7 @@ def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder:
     _draw(framework, data, entries, rows, run / "samples")
     told = commands(framework, data, run)
     report = write_page(run, told)
-    Console().print(metric_table(metrics))
+    Console().print(metric_table(metrics["test"]))
     log.info("report: %s", report)
     for purpose, command in told.items():
         log.info("%s:\n  %s", purpose, command)

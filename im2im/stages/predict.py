@@ -18,7 +18,7 @@ from im2im.io.writer import output_path, write_image
 log = logging.getLogger(__name__)
 
 
-def predict(  # noqa: PLR0913
+def predict(
     trainer: pl.Trainer,
     framework: Framework,
     data: ImageData,

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from im2im.normalization import Affine, Normalization
 from im2im.tasks.base import Batch
 
 Metric = Callable[..., float]
+Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Regression:
         metrics: Name to function of (prediction, target, cost_map=...) for one image; the first one ranks images.
     """
 
-    criterion: nn.Module
+    criterion: Criterion
     normalization: Normalization
     metrics: dict[str, Metric]
 

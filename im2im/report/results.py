@@ -1,0 +1,94 @@
+"""The part of the page that says how good the run is: headline, table, distribution, and the images behind the numbers."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from im2im.report.curves import strip_chart
+from im2im.report.markup import block, grid, picture, section, table
+from im2im.report.notation import MISSING, better, metric_label, number, spread
+from im2im.report.record import Record
+
+HEADLINES = 4
+RANKS = {"best": "Best", "median": "Median", "worst": "Worst"}
+PER_RANK = 2
+"""At most this many pictures of the best, the median and the worst images each."""
+
+
+def headline(record: Record) -> str:
+    """The first test metrics, large; those of single classes are left to the table."""
+    names = [name for name, entry in _test(record).items() if "/" not in name and np.isfinite(_value(entry, "mean"))][:HEADLINES]
+    cards = []
+    for name in names:
+        mean, deviation, count = (_value(_test(record)[name], key) for key in ("mean", "std", "n"))
+        remark = " · ".join(
+            [f"± {spread(mean, deviation)}"] * bool(np.isfinite(deviation)) + [f"n = {count:.0f}"] * bool(np.isfinite(count))
+        )
+        figure = f"<strong>{number(mean)}</strong><small>{escape(remark)}</small>"
+        cards.append(f'<div class="card"><span>{escape(metric_label(name))}</span>{figure}</div>')
+    return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
+
+
+def results(record: Record) -> str:
+    """Table of the test metrics beside the distribution of the first one, and pictures of the best, median and worst image."""
+    rows = []
+    for name, entry in _test(record).items():
+        mean, deviation, count = (_value(entry, key) for key in ("mean", "std", "n"))
+        size = f"{count:.0f}" if np.isfinite(count) else MISSING
+        rows.append([metric_label(name), number(mean), spread(mean, deviation), size, better(name)])
+    numbers = block("All metrics", table(["Metric", "Mean", "SD", "n", "Better"], rows))
+    return section("Test results", grid([numbers, _distribution(record)])) + section("Test images", *_test_images(record))
+
+
+def _test(record: Record) -> dict[str, Any]:
+    return {name: entry for name, entry in record.section("test").items() if isinstance(entry, dict)}
+
+
+def _value(entry: dict[str, Any], key: str) -> float:
+    value = entry.get(key)
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _distribution(record: Record) -> str:
+    images = _rows(record)
+    names = [name for name in [*_test(record), *images.columns] if name in images and pd.api.types.is_numeric_dtype(images[name])]
+    if not names:
+        return ""
+    name = names[0]
+    labels = images["image"].astype(str) if "image" in images else images.index.to_series().astype(str)
+    plot = strip_chart(f"{metric_label(name)} of each image", images[name].astype(float).tolist(), list(labels))
+    lost = int((~np.isfinite(images[name].astype(float))).sum())
+    dot = "image" if labels.is_unique else "row of metrics.csv"
+    return block(f"{metric_label(name)}, one dot per {dot}", plot, f"{lost} without a finite value left out." if lost else "")
+
+
+def _rows(record: Record) -> pd.DataFrame:
+    """The rows of ``metrics.csv`` that belong to the test; all of them where no stage is named ``test``."""
+    images = record.images
+    rows = images[images["stage"] == "test"] if "stage" in images else images
+    return rows if len(rows) else images
+
+
+def _test_images(record: Record) -> list[str]:
+    figures = []
+    for rank, title in RANKS.items():
+        for path in sorted((record.run / "samples").glob(f"test_{rank}*.png"))[:PER_RANK]:
+            figures.append(picture(path, _caption(record, title, path)))
+    return figures
+
+
+def _caption(record: Record, title: str, path: Path) -> str:
+    """Rank, name and first metric of the image that a picture ``test_<rank>_<image>.png`` shows."""
+    name = re.sub(r"^test_[a-z]+_?", "", path.stem)
+    rows, metric = _rows(record), next(iter(_test(record)), "")
+    if metric in rows and "image" in rows:
+        found = rows[[name in (Path(image).name, Path(image).stem) for image in rows["image"].astype(str)]]
+        if len(found) == 1:
+            return f"{title}: {name}, {metric_label(metric)} {number(float(found[metric].iloc[0]))}"
+    return f"{title}: {name}" if name else title

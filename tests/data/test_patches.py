@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from im2im.data.patches import Sampling, fill_up, grid_regions, random_region
+
+
+@pytest.mark.parametrize("shape, patch", [((20, 30), (8, 8)), ((9, 20, 30), (4, 8, 8))])
+def test_random_regions_have_the_patch_size_and_reach_every_border(shape, patch):
+    rng = np.random.default_rng(0)
+    regions = [random_region(shape, patch, rng) for _ in range(400)]
+    assert all(tuple(part.stop - part.start for part in region) == patch for region in regions)
+    for axis, (size, edge) in enumerate(zip(shape, patch, strict=True)):
+        assert min(region[axis].start for region in regions) == 0
+        assert max(region[axis].start for region in regions) == size - edge
+
+
+def test_a_region_of_a_smaller_image_is_the_whole_image():
+    assert random_region((5, 30), (8, 8), np.random.default_rng(0))[0] == slice(0, 5)
+
+
+@pytest.mark.parametrize("shape, patch, count", [((16, 16), (8, 8), 4), ((17, 8), (8, 8), 3), ((4, 16, 16), (4, 8, 8), 4)])
+def test_grid_covers_every_pixel(shape, patch, count):
+    regions = grid_regions(shape, patch, limit=100)
+    covered = np.zeros(shape, bool)
+    for region in regions:
+        covered[region] = True
+    assert len(regions) == count
+    assert covered.all()
+
+
+def test_grid_is_cut_to_the_limit_and_keeps_both_ends():
+    regions = grid_regions((8, 80), (8, 8), limit=3)
+    assert [region[1].start for region in regions] == [0, 32, 72]
+
+
+def test_filling_up_mirrors_the_image_at_its_end():
+    assert fill_up(np.array([[[1, 2, 3]]]), (1, 5)).tolist() == [[[1, 2, 3, 3, 2]]]
+    assert fill_up(np.array([[[1, 2, 3]]]), (2, 4), mode="constant").tolist() == [[[1, 2, 3, 0], [0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"patches_per_image": 0}, {"patch_size": (0, 8)}])
+def test_sampling_refuses_nothing(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        Sampling(**{"patch_size": (8, 8), "batch_size": 1, **settings})

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from im2im.frameworks.pix2pix import Weights
+
+
+def batch_of(size: int) -> dict:
+    generator = torch.Generator().manual_seed(1)
+    source, target = torch.randn(2, size, 1, 32, 32, generator=generator)
+    return {"source": source, "target": target, "name": ["a"] * size}
+
+
+def test_one_forward_of_the_generator_serves_both_updates(make_pix2pix, fit):
+    framework = make_pix2pix()
+    fit(framework, batch_size=8, limit_val_batches=0)
+    assert framework.network.calls == 1
+
+
+@pytest.mark.parametrize("weights", [Weights(1, 0, 0), Weights(0, 0, 10)], ids=["adversarial", "feature matching"])
+def test_every_sample_of_a_batch_reaches_the_loss(weights, make_pix2pix):
+    framework, batch = make_pix2pix(weights, scales=2), batch_of(4)
+    prediction = batch["target"].roll(1, dims=0).clone().requires_grad_()
+    torch.stack(list(framework._generate(batch, prediction).values())).sum().backward()
+    assert (prediction.grad.flatten(1).abs().sum(1) > 0).all()
+
+
+def test_losses_of_a_batch_are_the_mean_over_its_samples(make_pix2pix):
+    framework, batch = make_pix2pix(Weights(1, 100, 10), scales=2), batch_of(3)
+    prediction = batch["source"]
+    whole = framework.validation_terms(batch, prediction)
+    singles = [
+        framework.validation_terms({key: value[i : i + 1] for key, value in batch.items()}, prediction[i : i + 1]) for i in range(3)
+    ]
+    for name, value in whole.items():
+        assert value.item() == pytest.approx(torch.stack([single[name] for single in singles]).mean().item(), rel=1e-4), name
+
+
+def test_updating_the_discriminator_leaves_the_network_alone(make_pix2pix, fit):
+    framework = make_pix2pix(Weights(0, 0, 0), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+    before = [parameter.clone() for parameter in framework.network.parameters()]
+    judge = [parameter.clone() for parameter in framework.discriminator.parameters()]
+    fit(framework)
+    assert all(torch.equal(a, b) for a, b in zip(before, framework.network.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(judge, framework.discriminator.parameters(), strict=True))
+
+
+def test_feature_matching_costs_nothing_when_its_weight_is_zero(make_pix2pix):
+    assert "feature_matching" not in make_pix2pix().validation_terms(batch_of(2), batch_of(2)["source"])

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from im2im.networks import layers
+
+NORMS = [layers.batch_norm, layers.instance_norm]
+POOLS = [layers.max_pool, layers.average_pool]
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize(
+    ("layer", "edge"),
+    [
+        (lambda dims: layers.convolution(dims)(4, 4, 2, stride=2), 3),
+        (lambda dims: layers.transposed_convolution(dims)(4, 4, 2, stride=2), 12),
+    ]
+    + [(lambda dims, pool=pool: pool(dims)(2), 3) for pool in POOLS]
+    + [(lambda dims, layer=layer: layer(dims)(4), 6) for layer in NORMS],
+)
+def test_a_layer_works_on_images_of_its_dimension(layer, edge, spatial_dims):
+    image = torch.rand(2, 4, *[6] * spatial_dims)
+    assert layer(spatial_dims)(image).shape == (2, 4, *[edge] * spatial_dims)
+
+
+@pytest.mark.parametrize("layer", [layers.convolution, layers.transposed_convolution, *POOLS, *NORMS, layers.dropout])
+@pytest.mark.parametrize("spatial_dims", [1, 4, "2"])
+def test_a_dimension_that_does_not_exist_is_refused(layer, spatial_dims):
+    with pytest.raises(ValueError, match=f"got {spatial_dims!r}; set spatial_dims=2 or spatial_dims=3"):
+        layer(spatial_dims)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_dropout_drops_whole_channels(spatial_dims):
+    torch.manual_seed(0)
+    dropped = layers.dropout(spatial_dims)(0.5)(torch.ones(1, 64, *[4] * spatial_dims)).flatten(2)[0]
+    assert set(dropped.sum(dim=1).tolist()) == {0.0, 2.0 * 4**spatial_dims}

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a command line in a process of its own, as a user does."""
+    return subprocess.run([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--cfg", "job", "--resolve"]], ids=" ".join)
+def test_help_and_configuration_come_without_torch(arguments, tmp_path):
+    code = f"import sys; sys.argv = ['im2im', *{arguments!r}]\nfrom im2im.__main__ import main\nmain()\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "labelfree" in done.stdout or "fnet" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["network=fnett"], "network=fnett is no option; did you mean fnet?"),
+        (["netwrk=fnet"], "netwrk is no setting of this configuration; did you mean network?"),
+        (["batch_sise=3"], "batch_sise is no setting of this configuration; did you mean batch_size?"),
+        (["data.patches_per_imag=3"], "did you mean data.patches_per_image?"),
+        (["experiment=labelfre_3d"], "experiment=labelfre_3d is no option; did you mean labelfree_3d?"),
+        (["data=folders"], "these settings have no value yet: data.root"),
+        (["run=nowhere"], "there is nothing at run=nowhere"),
+        (["mode=predict"], "mode=predict needs input="),
+        (["network=[fnet"], "network=[fnet"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_mistake_is_told_in_one_line(arguments, told, tmp_path):
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_traceback_comes_when_it_is_asked_for(tmp_path):
+    code = [sys.executable, "-m", "im2im", "run=nowhere"]
+    done = subprocess.run(code, cwd=tmp_path, env={**environment(), "HYDRA_FULL_ERROR": "1"}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
