@@ -14,6 +14,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 
 from im2im import app
+from im2im.nesting import leaves
 
 PACKAGE = Path(__file__).resolve().parent
 TRAIN = "im2im.stages.train.train"
@@ -61,7 +62,7 @@ def store_run(arguments: list[str]) -> str | None:
     Raises:
         ValueError: If there is no such run, or it cannot take another task.
     """
-    given = dict(argument.split("=", 1) for argument in arguments if re.match(r"\w+=", argument))
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments) if key.isidentifier()}
     run = given.get("run", "").strip("'\"")
     if run in {"", "null"}:
         return None
@@ -109,8 +110,6 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def known_keys() -> list[str]:
     """List the groups and keys of the default configuration, to find what a mistyped one meant."""
-    from im2im.saved import leaves
-
     with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
         config = OmegaConf.to_container(hydra.compose("config"))
     keys = [key for key, _ in leaves(config)]

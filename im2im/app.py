@@ -10,6 +10,8 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from im2im.nesting import leaves
+
 log = logging.getLogger("im2im")
 
 EXPECTED = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ImportError, InstantiationException)
@@ -30,7 +32,8 @@ def run(cfg: DictConfig) -> Any:
     """Build everything that a configuration names and run its stage."""
     import pytorch_lightning as pl
 
-    if missing := OmegaConf.missing_keys(cfg):
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
@@ -80,14 +83,13 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
 def save(cfg: DictConfig) -> None:
     """Write the resolved configuration to the run folder; ``-cp`` and ``run=`` run it again."""
     from im2im.files import replacing
+    from im2im.saved import resolved
 
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    resolved.output_dir = "${hydra:runtime.output_dir}"
     folder = Path(cfg.output_dir)
     if (folder / "config.yaml").exists() and Path(str(cfg.run)).resolve() != folder.resolve():
         raise ValueError(f"{folder} already holds a run; choose another hydra.run.dir, or go on with it by run={folder}")
     with replacing(folder / "config.yaml") as path:
-        path.write_text(OmegaConf.to_yaml(resolved))
+        path.write_text(OmegaConf.to_yaml(OmegaConf.create(resolved(cfg))))
 
 
 def one_line(error: BaseException) -> str:

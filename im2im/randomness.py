@@ -9,7 +9,7 @@ import torch
 
 def random_state() -> dict[str, Any]:
     """Give the state of the generators of Python, NumPy and torch in plain containers and tensors."""
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
     return {
         "python": [version, list(internal), gauss],

@@ -1,12 +1,14 @@
 """The configuration of a finished or interrupted run, to start from again."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from im2im import checkpoint
+from im2im.nesting import leaves
 from im2im.targets import check_targets
+
+FOLDER = "<output_dir>"
 
 
 def saved_configuration(run: str, trust: bool = False) -> DictConfig:
@@ -29,19 +31,24 @@ def saved_configuration(run: str, trust: bool = False) -> DictConfig:
     return config
 
 
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Fill in every interpolation but the output folder, which each run has of its own."""
+    filled = OmegaConf.to_container(OmegaConf.merge(config, {"output_dir": FOLDER}), resolve=True)
+    return {**_with_folder(filled), "output_dir": "${hydra:runtime.output_dir}"}
+
+
+def _with_folder(node: Any) -> Any:
+    """Put the interpolation back where the mark stands."""
+    if isinstance(node, dict):
+        return {key: _with_folder(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_folder(value) for value in node]
+    return node.replace(FOLDER, "${output_dir}") if isinstance(node, str) else node
+
+
 def take_edits(config: DictConfig, edited: Any) -> None:
     """Change the values of a composed configuration that differ in its resolved, edited copy."""
-    resolved = OmegaConf.merge(config, {"output_dir": None})
-    known = dict(leaves(OmegaConf.to_container(resolved, resolve=True)))
+    known = dict(leaves(resolved(config)))
     for key, value in leaves(OmegaConf.to_container(edited)):
         if key not in {"output_dir", "run"} and (key not in known or known[key] != value):
             OmegaConf.update(config, key, value, force_add=True)
-
-
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every value that is no dictionary, with its dotted key."""
-    if not isinstance(node, dict) or not node:
-        yield path, node
-        return
-    for key, value in node.items():
-        yield from leaves(value, f"{path}.{key}" if path else str(key))

@@ -16,7 +16,7 @@ CLASSES = (
     "pytorch_lightning.loggers",
 )
 SINGLE = ("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer")
-FUNCTIONS = ("im2im",)
+FUNCTIONS = ("im2im.stages", "im2im.metrics")
 
 
 def check_targets(config: Any, trust: bool = False) -> None:

@@ -1,30 +1,16 @@
 """What several tests share."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from hydra.core.global_hydra import GlobalHydra
+from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-SMALL = (
-    "network.channels=2 network.depth=2 patch_size=[32,32] batch_size=2 max_epochs=1 hardware=cpu data.size=[64,64] "
-    "data.counts={train:2,val:1,test:2} data.patches_per_image=1 data.validation_patches=1"
-).split()
-SMALL_3D = [
-    *(setting for setting in SMALL if not setting.startswith(("patch_size", "data.size"))),
-    "spatial_dims=3",
-    "patch_size=[8,32,32]",
-    "data.size=[8,48,48]",
-]
-SMALL_GAN = ["framework.discriminator.discriminator.channels=4", "framework.discriminator.discriminator.layers=1"]
-
 
 @pytest.fixture
 def shared_data() -> Path:
@@ -32,28 +18,6 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the real images of ../shared/data")
     return SHARED
-
-
-def command(folder: Path, *arguments: str) -> Path:
-    """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder."""
-    from im2im.__main__ import main
-
-    before, argv, hook = Path.cwd(), sys.argv, sys.excepthook
-    os.chdir(folder)
-    os.environ.pop("HYDRA_FULL_ERROR", None)
-    GlobalHydra.instance().clear()
-    sys.argv = ["im2im", *arguments]
-    try:
-        main()
-    finally:
-        os.chdir(before)
-        sys.argv, sys.excepthook = argv, hook
-    return newest(folder)
-
-
-def newest(folder: Path) -> Path:
-    """Give the run folder that was made last."""
-    return max((path.parent for path in folder.glob("*/*/*/im2im.log")), key=lambda path: path.stat().st_ctime_ns)
 
 
 @pytest.fixture

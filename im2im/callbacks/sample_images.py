@@ -23,7 +23,7 @@ class SampleImages(pl.Callback):
         self.folder, self.every_n_epochs = Path(folder), every_n_epochs
         self.picture: np.ndarray | None = None
 
-    def on_validation_batch_end(  # noqa: PLR0913
+    def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: dict, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Draw the first patch of the first batch."""

@@ -19,10 +19,12 @@ class Augmentation:
     transforms: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def __call__(self, sample: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
-        """Change a sample; the same seed makes the same change."""
+        """Change a sample; the same seed makes the same change. What would change its shape, a turn of an oblong patch, is left out."""
         changed: dict[str, Any] = sample
         for place, transform in enumerate(self.transforms.values()):
             if isinstance(transform, Randomizable):
                 transform.set_random_state(seed + place)
-            changed = transform(changed)
+            candidate = transform(dict(changed))
+            if all(candidate[role].shape == array.shape for role, array in sample.items()):
+                changed = candidate
         return {role: np.ascontiguousarray(array, dtype=np.float32) for role, array in changed.items()}

@@ -4,10 +4,11 @@ import logging
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
@@ -54,10 +55,7 @@ class ImageData(pl.LightningDataModule):
     @cached_property
     def pairs(self) -> list[Pair]:
         """All pairs with their splits."""
-        pairs = self.images.pairs(self.evaluating)
-        counts = Counter(pair.split for pair in pairs)
-        log.info("data: %s", ", ".join(f"{counts[name]} {name}" for name in ("train", "val", "test") if counts[name]))
-        return pairs
+        return self.images.pairs(self.evaluating)
 
     def entries(self, split: str) -> list[Entry]:
         """Open the images of a split and fit their normalization; done once.
@@ -73,9 +71,16 @@ class ImageData(pl.LightningDataModule):
         return self._entries[split]
 
     def channels(self) -> tuple[int, int]:
-        """Look at the first pair for the number of source and target channels."""
-        first = next(self.images.open(self.pairs[0], self.source, self.target))
-        return first.source.shape[1], first.target.shape[1]
+        """Look at the first pair that can be opened for the number of source and target channels."""
+        failed: list[Exception] = []
+        for pair in self.pairs:
+            try:
+                first = next(self.images.open(pair, self.source, self.target))
+            except (OSError, ValueError) as error:
+                failed.append(error)
+            else:
+                return first.source.shape[1], first.target.shape[1]
+        raise failed[0]
 
     def target_scale(self) -> Affine:
         """Give the typical normalization of the training targets, in which predictions are returned."""
@@ -87,12 +92,21 @@ class ImageData(pl.LightningDataModule):
         with_cost_map = any(pair.cost_map is not None for pair in self.pairs)
         return Cutter(self.source, self.target, self.sampling.patch_size, with_cost_map)
 
+    def training_patches(self, entries: list[Entry]) -> TrainingPatches:
+        """Give random, augmented patches of entries."""
+        return TrainingPatches(entries, self.cutter, self.sampling, self.augmentation, self.seed)
+
+    def batch(self, entries: list[Entry]) -> dict[str, Any]:
+        """Give one batch of training patches."""
+        patches = self.training_patches(entries)
+        return default_collate([patches[(0, index % len(patches))] for index in range(self.sampling.batch_size)])
+
     def train_dataloader(self) -> DataLoader:
         """Give batches of random patches."""
         entries = self.entries("train")
         if not entries:
             raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
-        patches = TrainingPatches(entries, self.cutter, self.sampling, self.augmentation, self.seed)
+        patches = self.training_patches(entries)
         return self._loader(patches, EpochSampler(len(patches), self.seed))
 
     def val_dataloader(self) -> DataLoader:
@@ -124,5 +138,7 @@ class ImageData(pl.LightningDataModule):
                 )
 
     def write_splits(self, folder: Path) -> None:
-        """Write which file serves which stage to splits.csv."""
+        """Write which file serves which stage to splits.csv, and say how many."""
+        counts = Counter(pair.split for pair in self.pairs)
+        log.info("images: %s", ", ".join(f"{counts[name]} {name}" for name in ("train", "val", "test") if counts[name]))
         write_splits(self.pairs, folder / "splits.csv")

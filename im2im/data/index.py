@@ -188,4 +188,4 @@ def _in_memory(entry: Entry) -> Entry:
         role: Image.from_array(image.read(now), "TCZYX", str(image.path), image.pixel_size, image.channel_names)
         for role, image in _images(entry).items()
     }
-    return replace(entry, time=0, **read)
+    return replace(entry, time=0, source=read["source"], target=read["target"], cost_map=read.get("cost_map"))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
-from im2im.inference.padding import pad_to_multiple
+from im2im.networks.padding import pad_to_multiple
 from im2im.networks.stride import total_stride
 from im2im.normalization import Affine
 from im2im.randomness import random_state, restore_random_state
@@ -89,8 +89,13 @@ class Framework(pl.LightningModule):
         if self.optimization.gradient_clip is not None:
             self.clip_gradients(optimizer, gradient_clip_val=self.optimization.gradient_clip, gradient_clip_algorithm="norm")
 
+    def optimizer_list(self) -> list[LightningOptimizer]:
+        """Give the trainer's optimizers in the order of ``parameters_by_optimizer``."""
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
+
     def parameters_by_optimizer(self) -> list[Any]:
-        """Give the parameters of each optimizer, in the order in which training_step takes them."""
+        """Give the parameters of each optimizer, in the order in which training takes them."""
         return [self.network.parameters()]
 
     def configure_optimizers(self) -> Any:
@@ -102,9 +107,8 @@ class Framework(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Step the schedules."""
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
 
     # --- validation ------------------------------------------------------------------------------------------------
 

@@ -9,4 +9,4 @@ class FCN(Framework):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Make one update of the network."""
-        self.update(self.optimizers(), batch, batch_idx, lambda: {"loss": self.task.loss(self(batch["source"]), batch)})
+        self.update(self.optimizer_list()[0], batch, batch_idx, lambda: {"loss": self.task.loss(self(batch["source"]), batch)})

@@ -62,7 +62,7 @@ class Pix2Pix(Framework):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the discriminator, then the network, from one prediction."""
-        of_network, of_discriminator = self.optimizers()
+        of_network, of_discriminator = self.optimizer_list()
         prediction = self(batch["source"])
         self.update(of_discriminator, batch, batch_idx, lambda: self._judge(batch, prediction.detach()))
         self.update(of_network, batch, batch_idx, lambda: self._generate(batch, prediction))

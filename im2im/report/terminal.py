@@ -10,7 +10,7 @@ from rich.text import Text
 from im2im.report.notation import MISSING, metric_label, number, spread
 
 
-def metric_table(metrics: Mapping[str, Mapping[str, float]], title: str = "Test") -> Table:
+def metric_table(metrics: Mapping[str, Mapping[str, float | None]], title: str = "Test") -> Table:
     """Metrics as a table for the terminal.
 
     Args:
@@ -22,7 +22,7 @@ def metric_table(metrics: Mapping[str, Mapping[str, float]], title: str = "Test"
     for name in ("mean", "sd", "n"):
         table.add_column(name, justify="right")
     for name, entry in metrics.items():
-        mean, deviation = (float(entry.get(key, float("nan"))) for key in ("mean", "std"))
+        mean, deviation = (float("nan") if (value := entry.get(key)) is None else float(value) for key in ("mean", "std"))
         count = f"{entry['n']:.0f}" if "n" in entry else MISSING
         table.add_row(Text(metric_label(name)), number(mean), spread(mean, deviation), count)
     return table

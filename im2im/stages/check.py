@@ -146,12 +146,13 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: l
     padded = tuple(-(-pixels // step) * step for pixels, step in zip(patch, multiple, strict=True))
     divisible = f"{patch} is a multiple of {multiple}" if fits else f"{patch} is padded to {padded}, the network's multiple of {multiple}"
     cost = step_cost(framework, batch)
-    steps = -(-len(data.training_patches(data.entries("train"))) // data.sampling.batch_size) if data.entries("train") else 0
+    patches = data.sampling.patches_per_image * sum(pair.split == "train" for pair in data.pairs)
+    steps = -(-patches // data.sampling.batch_size)
     epochs = trainer.max_epochs or 0
     return [
         Finding("ok" if fits else "look", "patch_size", divisible),
         Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", f"loss {cost.loss:.3g}, {cost.seconds:.2f} s on {framework.device}"),
-        Finding("ok", "memory", f"about {cost.bytes / 2**30:.2f} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it"),
+        Finding("ok", "memory", f"about {cost.bytes / 2**30:.3g} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it"),
         Finding("ok", "time", f"about {steps * epochs * cost.seconds / 60:.0f} min for {epochs} epochs of {steps} steps"),
     ]
 

@@ -46,6 +46,8 @@ def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder:
     run = Path(folder)
     framework.to(trainer.strategy.root_device)
     framework.trainer = trainer
+    if not training:
+        data.write_splits(run)
     entries = data.entries("test")
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
@@ -57,7 +59,6 @@ def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder:
         pd.DataFrame(rows).to_csv(path, index=False)
     with replacing(run / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=2) + "\n")
-    data.write_splits(run)
     _draw(framework, data, entries, rows, run / "samples")
     told = commands(framework, data, run)
     report = write_page(run, told)

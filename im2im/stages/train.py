@@ -31,9 +31,9 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     Raises:
         ValueError: If there is nothing to train on, or training gave no usable checkpoint.
     """
+    data.write_splits(Path(folder))
     framework.record["target_scale"] = data.target_scale().to_dict()
     framework.record["target_names"] = list(data.entries("train")[0].target.channel_names)
-    data.write_splits(Path(folder))
     start = time.perf_counter()
     trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     seconds = time.perf_counter() - start

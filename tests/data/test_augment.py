@@ -42,3 +42,10 @@ def test_the_same_seed_makes_the_same_change():
     first, second = flips(), flips()
     for seed in (1, 2, 3):
         assert np.array_equal(first({"source": image}, seed)["source"], second({"source": image}, seed)["source"])
+
+
+def test_an_oblong_patch_keeps_its_shape():
+    image = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    changed = [flips()({"source": image}, seed)["source"] for seed in range(20)]
+    assert {array.shape for array in changed} == {(1, 3, 4)}
+    assert any(not np.array_equal(array, image) for array in changed)

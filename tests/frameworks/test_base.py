@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from im2im.frameworks.optimization import Optimization
-from im2im.randomness import random_state, restore_random_state
 
 
 @pytest.mark.parametrize("name", ["fcn", "pix2pix"])
@@ -81,10 +80,3 @@ def test_predicting_leaves_batch_statistics_alone(make_fcn):
 def test_settings_that_train_nothing_are_refused(settings):
     with pytest.raises(ValueError, match=f"framework.optimization.{next(iter(settings))}"):
         Optimization(torch.optim.SGD, **settings)
-
-
-def test_random_numbers_go_on_where_they_were():
-    state = random_state()
-    first = torch.rand(3)
-    restore_random_state(state)
-    assert torch.equal(torch.rand(3), first)

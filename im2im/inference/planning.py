@@ -1,0 +1,154 @@
+"""Where the tiles of an image lie: arithmetic on lengths alone, the mirror image of joining them again."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a tile comes from and where its prediction goes.
+
+    ::
+
+        image         |-----------------------------------------|
+        read                |-------------------|                 halo included
+        write                   |-----------|                     the write regions of all tiles make up the image
+        inner               0   |-----------|                     the write region, counted from the start of read
+
+    Attributes:
+        read: Slices of the image's (Z)YX.
+        write: Slices of the result's (Z)YX.
+        inner: Slices of the (Z)YX of the tile's own prediction.
+    """
+
+    read: Region
+    write: Region
+    inner: Region
+
+
+def plan(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int]) -> list[Tile]:
+    """Cover an image evenly with tiles.
+
+    An axis that fits into the tile is not cut. Along the others there are as few tiles as the halo allows, made as small as this number
+    allows. Tiles start at multiples and are multiples long; only the last one may be shorter, by what the image lacks to a multiple, which
+    padding adds.
+
+    Args:
+        shape: Of the image, (Z)YX; so are the others.
+        tile: Largest length of a tile; rounded up to a multiple.
+        halo: How many pixels a tile reads at least beyond those that it writes, on each side but the image's border.
+        multiple: The network's total stride.
+
+    Returns:
+        Tiles whose write regions cover every pixel once, the last axis fastest.
+
+    Raises:
+        ValueError: The tile has no room for its halo.
+    """
+    axes = [_cut(*lengths) for lengths in zip(shape, tile, halo, multiple, strict=True)]
+    return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
+
+
+def choose_tile(shape: Sequence[int], overlap: float, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
+    """Return the tile within a number of voxels with which a network computes the fewest voxels, halos included.
+
+    Its sides are half to twice those of a cube, less where the image is: a thin tile would have a thin halo.
+
+    Args:
+        shape: Of the image, (Z)YX.
+        overlap: Fraction of a tile that it shares with its neighbour.
+        multiple: The network's total stride, (Z)YX.
+        max_voxels: What the tile may hold at most; exceeded only where a side has no room for the overlap otherwise.
+    """
+    padded = round_up(shape, multiple)
+    cube = _cube(padded, overlap, multiple, max_voxels)
+    axes = [_choices(*lengths, overlap) for lengths in zip(padded, cube, multiple, strict=True)]
+    tiles = [sides for sides in product(*axes) if math.prod(length for length, _ in sides) <= max_voxels]
+    if not tiles:
+        return cube
+    cheapest = min(tiles, key=lambda sides: (math.prod(computed for _, computed in sides), max(length for length, _ in sides)))
+    return tuple(length for length, _ in cheapest)
+
+
+def halo_of(tile: Sequence[int], overlap: float) -> tuple[int, ...]:
+    """Return how far a tile reaches into its neighbours: half of the overlap on each side, in whole pixels."""
+    return tuple(int(overlap * length / 2 + 0.5) for length in tile)
+
+
+def round_up(lengths: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
+    """Return the next multiple of each length."""
+    return tuple(_ceil(length, unit) * unit for length, unit in zip(lengths, multiple, strict=True))
+
+
+def for_axes(multiple: Sequence[int], axes: int) -> tuple[int, ...]:
+    """Return one multiple per spatial axis, of which one alone stands for all.
+
+    Raises:
+        ValueError: There are neither one nor as many as there are axes.
+    """
+    if len(multiple) not in (1, axes):
+        raise ValueError(
+            f"A network's stride needs one entry or one for each of the {axes} spatial axes, got {multiple}; check spatial_dims"
+        )
+    return tuple(multiple) * (axes // len(multiple))
+
+
+def _cube(shape: Sequence[int], overlap: float, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
+    """Return the largest tile within a number of voxels that is as near to a cube as axes shorter than its sides allow."""
+    least = math.ceil((1 + 1 / min(multiple)) / (1 - overlap))  # multiples of which the overlap leaves one to write
+    tile, left = list(shape), float(max_voxels)
+    shortest_first = sorted(range(len(shape)), key=lambda axis: shape[axis])
+    for rank, axis in enumerate(shortest_first):
+        side = left ** (1 / (len(shape) - rank)) + 1e-6
+        if shape[axis] > side:
+            tile[axis] = min(max(int(side) // multiple[axis], least) * multiple[axis], shape[axis])
+        left /= tile[axis]
+    return tuple(tile)
+
+
+def _choices(size: int, side: int, multiple: int, overlap: float) -> list[tuple[int, int]]:
+    """Return lengths of a tile around ``side``, each with the pixels that all tiles along the axis have together."""
+    if side >= size:
+        return [(size, size)]
+    choices = {}
+    for eighths in range(4, 17):
+        longest = min(max(side * eighths // (8 * multiple), 1) * multiple, size)
+        (halo,) = halo_of([longest], overlap)
+        if _ceil(2 * halo, multiple) * multiple < longest:
+            count, length = _spread(size, longest, halo, multiple)
+            choices[length] = count * length
+    return list(choices.items())
+
+
+def _spread(size: int, tile: int, halo: int, multiple: int) -> tuple[int, int]:
+    """Return the fewest tiles that cover an axis, and the smallest length with which so many cover it."""
+    whole, longest, shared = (_ceil(length, multiple) for length in (size, tile, 2 * halo))
+    if whole <= longest:
+        return 1, whole * multiple
+    if longest <= shared:
+        raise ValueError(
+            f"A tile at steps of {multiple} has no room for {halo} pixels of overlap on each side, got a length of {tile}; "
+            f"raise inference.tile to {(shared + 1) * multiple} or lower inference.overlap"
+        )
+    count = _ceil(whole - shared, longest - shared)
+    return count, (_ceil(whole - shared, count) + shared) * multiple
+
+
+def _cut(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, slice, slice]]:
+    """Return (read, write, inner) of the tiles along one axis."""
+    count, length = _spread(size, tile, halo, multiple)
+    room = _ceil(size, multiple) - length // multiple  # multiples by which the last tile starts later than the first
+    starts = [index * room // max(count - 1, 1) * multiple for index in range(count)]
+    borders = [0, *((earlier + length + later) // 2 for earlier, later in pairwise(starts)), size]
+    return [
+        (slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start))
+        for start, (low, high) in zip(starts, pairwise(borders), strict=True)
+    ]
+
+
+def _ceil(length: int, unit: int) -> int:
+    return -(-length // unit)

@@ -1,0 +1,67 @@
+"""Arrays into files, one function per format; ``writer`` sees to names and to half-written files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+
+from im2im.axes import from_tczyx
+from im2im.io.image import PixelSize
+from im2im.io.ome_zarr import create_zarr
+
+BIG = 3.9e9  # bytes; offsets of a classic TIFF end at 4 GiB
+_IMAGEJ_TYPES = ("uint8", "uint16", "float32")
+_OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64", "complex64", "complex128")
+
+
+def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
+    """OME-TIFF, uncompressed; ``image`` is TCZYX, of which ``axes`` are stored in that order."""
+    if image.dtype.name not in _OME_TYPES:
+        raise ValueError(f"OME-TIFF holds {', '.join(_OME_TYPES)}, got {image.dtype}; write .tif or .ome.zarr instead")
+    metadata: dict[str, Any] = {"axes": axes}
+    for axis, size in zip("ZYX", pixel_size, strict=True):
+        if size:
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    if channel_names:
+        metadata["Channel"] = {"Name": list(channel_names)}
+    _write(path, from_tczyx(image, axes), metadata, ome=True)
+
+
+def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
+    """ImageJ hyperstack where ImageJ knows the type and the size, else TIFF with the same facts in tifffile's words."""
+    if image.dtype.name not in _IMAGEJ_TYPES or image.nbytes > BIG:
+        _write(path, from_tczyx(image, axes), {"axes": axes, "pixel_size": pixel_size, "channel_names": channel_names}, ome=False)
+        return
+    ordered = "".join(axis for axis in "TZCYX" if axis in axes)
+    z, y, x = pixel_size
+    metadata: dict[str, Any] = {"axes": ordered} | ({"mode": "composite"} if image.shape[1] > 1 else {})
+    if z or (y and x):
+        metadata |= {"unit": "um"} | ({"spacing": z} if z else {})
+    if channel_names:  # labels are what ImageJ shows, one per plane; the other line is for reading them back
+        metadata |= {"channel_names": json.dumps(channel_names), "Labels": list(channel_names) * (image.shape[0] * image.shape[2])}
+    resolution = (1 / x, 1 / y) if x and y else None
+    tifffile.imwrite(path, from_tczyx(image, ordered), imagej=True, resolution=resolution, photometric="minisblack", metadata=metadata)
+
+
+def _write(path: Path, array: np.ndarray, metadata: dict[str, Any], ome: bool) -> None:
+    tifffile.imwrite(path, array, ome=ome, photometric="minisblack", metadata=metadata, bigtiff=array.nbytes > BIG)
+
+
+def encode_zarr(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
+    """OME-Zarr of one resolution."""
+    array = from_tczyx(image, axes)
+    create_zarr(path, array.shape, array.dtype, axes, pixel_size, channel_names)[...] = array
+
+
+def encode_png(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
+    """One grey plane of 8 or 16 bits, or RGB of 8 bits; PNG keeps neither pixel size nor names."""
+    plane = image[0, :, 0].transpose(1, 2, 0)
+    grey = image.shape[1] == 1 and image.dtype in (np.uint8, np.uint16)
+    colour = image.shape[1] == 3 and image.dtype == np.uint8
+    if image.shape[0] * image.shape[2] > 1 or not (grey or colour):
+        held = f"{image.dtype} of TCZYX shape {image.shape}"
+        raise ValueError(f"PNG holds one plane, grey (uint8, uint16) or RGB (uint8), got {held}; write .tif instead")
+    iio.imwrite(path, plane[..., 0] if grey else plane, extension=".png")

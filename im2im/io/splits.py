@@ -1,0 +1,74 @@
+"""Which pair serves training, validation and test."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from im2im.files import replacing
+from im2im.io.pair import SPLITS, Pair
+
+FRACTIONS = MappingProxyType({"val": 0.1, "test": 0.2})
+
+
+def split(pairs: list[Pair], seed: int, fractions: Mapping[str, float] = FRACTIONS) -> list[Pair]:
+    """Give every pair a split; whole groups stay together, whatever the order of ``pairs``.
+
+    Splits that are given stay. Where nothing is given, test and validation are drawn; where training is given but no
+    validation, that is drawn from training. Of three groups or more at least one goes to each; with fewer, validation
+    is left empty before test, and one group stays for training.
+
+    Args:
+        pairs: A pair without a group is a group of its own.
+        seed: Of the draw.
+        fractions: Of the groups: ``val`` and ``test``.
+
+    Raises:
+        ValueError: Fractions that leave nothing for training, or splits given for some pairs only.
+    """
+    val, test = float(fractions.get("val", 0)), float(fractions.get("test", 0))
+    if set(fractions) - set(SPLITS) or min(val, test) < 0 or val + test >= 1:
+        raise ValueError(f"fractions are of val and test, together less than 1, got {dict(fractions)}; correct data.fractions")
+    given = {pair.split for pair in pairs}
+    if None in given and len(given) > 1:
+        missing = [pair.name for pair in pairs if pair.split is None]
+        raise ValueError(f"{len(missing)} of {len(pairs)} pairs have no split, such as {missing[0]}; give all of them one, or none")
+    if given == {None}:
+        return _draw(pairs, {"test": test, "val": val}, seed)
+    if "train" in given and "val" not in given:
+        return _draw(pairs, {"val": val}, seed)
+    return list(pairs)
+
+
+def _draw(pairs: list[Pair], fractions: Mapping[str, float], seed: int) -> list[Pair]:
+    """Turn pairs that are not given to anything but training into test and validation."""
+    groups = sorted({_group(pair) for pair in pairs if pair.split in (None, "train")})
+    shuffled = [groups[index] for index in np.random.default_rng(seed).permutation(len(groups))]
+    chosen: dict[str, str] = {}
+    wanted = [name for name, fraction in fractions.items() if fraction > 0]
+    for position, name in enumerate(wanted):
+        free = len(groups) - len(chosen) - 1  # one stays for training
+        most = max(free - len(wanted[position + 1 :]), min(free, 1))  # and one for each that comes after
+        count = min(max(1, round(fractions[name] * len(groups))), most)
+        chosen |= dict.fromkeys(shuffled[len(chosen) : len(chosen) + count], name)
+    return [pair if pair.split not in (None, "train") else replace(pair, split=chosen.get(_group(pair), "train")) for pair in pairs]
+
+
+def _group(pair: Pair) -> str:
+    return pair.name if pair.group is None else pair.group
+
+
+def as_test(pairs: list[Pair]) -> list[Pair]:
+    """What there is to evaluate: the pairs of split ``test`` if there are any, else all of them as test."""
+    return [pair for pair in pairs if pair.split == "test"] or [replace(pair, split="test") for pair in pairs]
+
+
+def write_splits(pairs: list[Pair], path: str | Path) -> None:
+    """Write which file served what: a CSV with columns split, name, group, source, target, cost_map."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("split", "name", "group", "source", "target", "cost_map"))
+        writer.writerows((pair.split, pair.name, pair.group, pair.source, pair.target, pair.cost_map) for pair in pairs)

@@ -1,0 +1,170 @@
+"""What makes images comparable before a network sees them.
+
+A normalization is fitted to one whole image of shape C(Z)YX and gives an :class:`Affine`, which is applied to every patch or tile of that
+image, written down with the run, and inverted for predictions. Pixels that are not finite take no part in any statistic.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from im2im.affine import Affine, typical
+from im2im.statistics import extremes, moments, percentiles
+
+__all__ = ["Affine", "Center", "Identity", "MinMax", "Normalization", "Percentile", "Standard", "typical"]
+
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
+
+class Normalization(Protocol):
+    """Anything that can be fitted to an image."""
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that normalizes ``image`` (C(Z)YX)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """Two percentiles of the image to ``out_min`` and ``out_max``; NaN pixels become ``out_min``.
+
+    Args:
+        low: Percentile (0 to 100) that becomes ``out_min``, interpolated linearly.
+        high: Percentile that becomes ``out_max``.
+        out_min: Lower end of the range.
+        out_max: Upper end of the range.
+        clip: Cut off what lies outside of the range.
+        per_channel: Percentiles of each channel, else of all channels together.
+
+    Raises:
+        ValueError: Not ``0 <= low < high <= 100``, or not ``out_min < out_max``.
+    """
+
+    low: float = 0.1
+    high: float = 99.9
+    out_min: float = 0.0
+    out_max: float = 1.0
+    clip: bool = True
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse percentiles and ranges in the wrong order."""
+        if not 0 <= self.low < self.high <= 100:
+            raise ValueError(
+                f"Percentiles must rise within 0 to 100, got {self.low} and {self.high}; change normalization.low or normalization.high"
+            )
+        _require_rising(self.out_min, self.out_max)
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that normalizes ``image`` (C(Z)YX)."""
+        ranges = [percentiles(part, (self.low, self.high)) for part in _parts(image, self.per_channel)]
+        return _to_range(ranges, self.out_min, self.out_max, self.clip)
+
+
+@dataclass(frozen=True)
+class MinMax:
+    """Smallest and largest value of the image to ``out_min`` and ``out_max``; NaN pixels become ``out_min``.
+
+    Args:
+        out_min: Lower end of the range.
+        out_max: Upper end of the range.
+        per_channel: Extremes of each channel, else of all channels together.
+
+    Raises:
+        ValueError: Not ``out_min < out_max``.
+    """
+
+    out_min: float = 0.0
+    out_max: float = 1.0
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a range in the wrong order."""
+        _require_rising(self.out_min, self.out_max)
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that normalizes ``image`` (C(Z)YX)."""
+        return _to_range(map(extremes, _parts(image, self.per_channel)), self.out_min, self.out_max, clip=True)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean 0 and standard deviation 1; NaN pixels become 0.
+
+    Args:
+        per_channel: Statistics of each channel, else of all channels together.
+    """
+
+    per_channel: bool = True
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that normalizes ``image`` (C(Z)YX)."""
+        means, deviations = zip(*map(moments, _parts(image, self.per_channel)), strict=True)
+        return Affine(means, tuple(map(_usable_scale, deviations, means)))
+
+
+@dataclass(frozen=True)
+class Center:
+    """As :class:`Standard`, statistics from the middle slices of Z only: a stack's ends are often out of focus.
+
+    Args:
+        slices: How many slices of Z; all of them where the stack has fewer or has no Z.
+        per_channel: Statistics of each channel, else of all channels together.
+
+    Raises:
+        ValueError: ``slices`` is below 1.
+    """
+
+    slices: int = 32
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an empty chunk."""
+        if self.slices < 1:
+            raise ValueError(f"The middle chunk needs at least one slice, got {self.slices}; raise normalization.slices")
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that normalizes ``image`` (C(Z)YX)."""
+        if image.ndim == 4:
+            start = max(0, (image.shape[1] - self.slices) // 2)
+            image = image[:, start : start + self.slices]
+        return Standard(self.per_channel).fit(image)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The image as it is, in float32; NaN pixels become 0."""
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that changes nothing, whatever the image."""
+        return Affine(offset=(0.0,), scale=(1.0,))
+
+
+def _require_rising(out_min: float, out_max: float) -> None:
+    if not out_min < out_max:
+        raise ValueError(
+            f"The range must have out_min below out_max, got {out_min} and {out_max}; change normalization.out_min or normalization.out_max"
+        )
+
+
+def _to_range(ranges: Iterable[tuple[float, float]], out_min: float, out_max: float, clip: bool) -> Affine:
+    """Return the transform that takes each channel's (low, high) to (out_min, out_max)."""
+    ranges = list(ranges)
+    scale = tuple(_usable_scale((high - low) / (out_max - out_min), low) for low, high in ranges)
+    offset = tuple(low - out_min * unit for (low, _), unit in zip(ranges, scale, strict=True))
+    return Affine(offset, scale, (out_min,) if clip else None, (out_max,) if clip else None, fill=(out_min,))
+
+
+def _usable_scale(scale: float, offset: float) -> float:
+    """Return 1 for the scale of a constant image, which is 0 but for rounding."""
+    return scale if math.isfinite(scale) and scale > max(SMALLEST_SCALE, 1e-12 * abs(offset)) else 1.0
+
+
+def _parts(image: NDArray[Any], per_channel: bool) -> list[NDArray[Any]]:
+    """Return the flat values that share their statistics."""
+    image = np.asarray(image)
+    return [channel.reshape(-1) for channel in image] if per_channel else [image.reshape(-1)]

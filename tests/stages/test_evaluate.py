@@ -1,0 +1,93 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import im2im as package
+from tests_shared import SMALL
+
+
+def folders_settings(root, *more) -> list[str]:
+    return [*(setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))), "data=folders", f"data.root={root}", *more]
+
+
+def test_other_data_without_a_test_folder_are_all_test(trained, folders, im2im):
+    run = im2im("mode=evaluate", f"run={trained}", "data=folders", f"data.root={folders}")
+    assert json.loads((run / "metrics.json").read_text())["test"]["pearson"]["n"] == 6
+    assert set(pd.read_csv(run / "splits.csv").split) == {"test"}
+    assert (run / "report.html").exists()
+
+
+def test_the_data_of_the_training_are_scored_on_their_test_part_again(folders, im2im):
+    run = im2im(*folders_settings(folders))
+    again = im2im("mode=evaluate", f"run={run}")
+    assert again != run
+    assert (again / "metrics.csv").read_text() == (run / "metrics.csv").read_text()
+
+
+def test_figures_agree_with_scikit_image(trained, folders, im2im):
+    run = im2im("mode=evaluate", f"run={trained}", "data=folders", f"data.root={folders}")
+    rows = pd.read_csv(run / "metrics.csv").set_index("image")
+    model = package.load(trained)
+    for name in ("cell_0", "cell_3"):
+        source, target = (tifffile.imread(folders / role / f"{name}.tif").astype(float) for role in ("source", "target"))
+        target = (target - target.mean()) / target.std()
+        scale = model.framework.target_scale
+        prediction = (model.predict(source, axes="YX") - scale.offset[0]) / scale.scale[0]
+        span = np.ptp(target)
+        assert rows.pearson[name] == pytest.approx(np.corrcoef(prediction.ravel(), target.ravel())[0, 1], abs=1e-4)
+        assert rows.psnr[name] == pytest.approx(peak_signal_noise_ratio(target, prediction, data_range=span), abs=1e-3)
+        ssim = structural_similarity(target, prediction, data_range=span, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+        assert rows.ssim[name] == pytest.approx(ssim, abs=1e-3)
+
+
+def test_time_lapses_are_scored_frame_by_frame(trained, im2im, tmp_path):
+    root = tmp_path / "movies"
+    for role in ("source", "target"):
+        (root / role).mkdir(parents=True)
+        tifffile.imwrite(root / role / "m.tif", np.random.default_rng(0).integers(0, 99, (3, 32, 32), np.uint8), metadata={"axes": "TYX"}, imagej=True)
+    run = im2im("mode=evaluate", f"run={trained}", "data=folders", f"data.root={root}")
+    assert list(pd.read_csv(run / "metrics.csv").image) == ["m_scene0_t0", "m_scene0_t1", "m_scene0_t2"]
+
+
+def test_excluded_pixels_change_no_figure(trained, folders, im2im):
+    (folders / "cost_map").mkdir()
+    for path in (folders / "target").iterdir():
+        cost_map = np.ones((40, 48), np.uint8)
+        cost_map[:, :16] = 0
+        tifffile.imwrite(folders / "cost_map" / path.name, cost_map)
+    settings = ["mode=evaluate", f"run={trained}", "data=folders", f"data.root={folders}", "normalization=none"]
+    first = im2im(*settings)
+    for path in (folders / "target").iterdir():
+        image = tifffile.imread(path)
+        image[:, :16] = image[:, :16][::-1]
+        tifffile.imwrite(path, image)
+    second = im2im(*settings)
+    assert pd.read_csv(first / "metrics.csv").pearson.tolist() == pytest.approx(pd.read_csv(second / "metrics.csv").pearson.tolist())
+
+
+@pytest.mark.parametrize(
+    "spoil, told",
+    [
+        (lambda root: shutil.rmtree(root), "images"),
+        (lambda root: shutil.rmtree(root / "target"), "target"),
+        (lambda root: (root / "source" / "cell_3.tif").unlink(), "cell_3"),
+        (lambda root: (root / "target" / "cell_3.tif").unlink(), "cell_3"),
+        (lambda root: tifffile.imwrite(root / "target" / "cell_3.tif", np.zeros((40, 40), np.uint16)), "shapes differ"),
+        (lambda root: (root / "target" / "cell_3.tif").write_bytes((root / "target" / "cell_3.tif").read_bytes()[:300]), "cell_3"),
+        (lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((2, 40, 48), np.uint16), metadata={"axes": "CYX"}), "data.source_channels"),
+        (lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((5, 40, 48), np.uint16), metadata={"axes": "ZYX"}), "spatial_dims=3"),
+    ],
+    ids=["folder gone", "no targets", "source missing", "target missing", "shapes", "truncated", "channels", "3D"],
+)
+def test_data_that_do_not_fit_are_refused_in_one_line(spoil, told, trained, folders, im2im, capsys):
+    spoil(folders)
+    with pytest.raises(SystemExit):
+        im2im("mode=evaluate", f"run={trained}", "data=folders", f"data.root={folders}")
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told in error
+    assert "HYDRA_FULL_ERROR" not in error

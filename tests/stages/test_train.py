@@ -1,0 +1,134 @@
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
+
+
+def weights(run, which="last") -> dict:
+    return torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("run", ["trained", "trained_3d"])
+def test_a_run_folder_holds_everything(run, request):
+    folder = request.getfixturevalue(run)
+    for name in ("config.yaml", "metrics.json", "metrics.csv", "splits.csv", "report.html", "im2im.log", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        assert (folder / name).stat().st_size > 0, name
+    assert len(list((folder / "samples").glob("test_*.png"))) == 3
+    assert len(list((folder / "samples").glob("epoch_*.png"))) == 1
+    metrics = json.loads((folder / "metrics.json").read_text())["test"]
+    assert set(metrics) == {"pearson", "ssim", "psnr", "nrmse"}
+    assert all(set(value) == {"mean", "std", "n"} and value["n"] == 2 for value in metrics.values())
+    rows = pd.read_csv(folder / "metrics.csv")
+    assert list(rows.columns) == ["stage", "image", "pearson", "ssim", "psnr", "nrmse"]
+    assert rows.pearson.mean() == pytest.approx(metrics["pearson"]["mean"])
+    assert pd.read_csv(folder / "splits.csv")["split"].value_counts().to_dict() == {"train": 2, "test": 2, "val": 1}
+
+
+def test_nothing_half_written_is_left_behind(trained):
+    assert not [path for path in trained.rglob("*") if "tmp" in path.name.lower() or path.name.startswith(".cells")]
+
+
+def test_the_saved_configuration_is_resolved_and_complete(trained):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["in_channels"] == config["out_channels"] == 1
+    assert config["framework"]["network"]["channels"] == 2
+    assert config["output_dir"] == "${hydra:runtime.output_dir}"
+    assert str(trained) not in (trained / "config.yaml").read_text()
+    rest = (trained / "config.yaml").read_text().replace("${hydra:runtime.output_dir}", "").replace("${output_dir}", "")
+    assert "${" not in rest
+
+
+def test_the_saved_configuration_runs_again_with_the_same_result(trained, tmp_path):
+    again = command(tmp_path, "-cp", str(trained), "-cn", "config")
+    assert all(torch.equal(a, b) for a, b in zip(weights(trained).values(), weights(again).values(), strict=True))
+
+
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(framework, im2im):
+    settings = [f"framework={framework}", *SMALL, *(SMALL_GAN if framework == "pix2pix" else []), "callbacks=[default,ema]", "scheduler=exponential"]
+    whole = im2im(*settings, "max_epochs=3")
+    half = im2im(*settings, "max_epochs=1")
+    assert not all(torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(half).values(), strict=True))
+    torch.rand(7)  # whatever happened in between
+    resumed = im2im(f"run={half}", "mode=train", "max_epochs=3")
+    assert resumed == half
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+    states = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed)]
+    for one, other in zip(states[0]["optimizer_states"], states[1]["optimizer_states"], strict=True):
+        assert all(torch.equal(one["state"][0][key], other["state"][0][key]) for key in ("exp_avg", "exp_avg_sq"))
+    assert states[0]["epoch"] == states[1]["epoch"] == 2
+
+
+def test_a_resumed_training_keeps_the_curves_of_the_first_part(im2im):
+    run = im2im(*SMALL)
+    im2im(f"run={run}", "mode=train", "max_epochs=2")
+    epochs = pd.concat(pd.read_csv(path) for path in run.glob("logs/*/metrics.csv"))["epoch"].dropna()
+    assert set(epochs) == {0, 1}
+
+
+def test_pix2pix_starts_from_a_trained_fcn(trained, im2im, caplog):
+    run = im2im("framework=pix2pix", f"init={trained}", "learning_rate=0", *SMALL, *SMALL_GAN)
+    start, end = weights(trained, "best"), weights(run)
+    trainable = [name for name in start if "running" not in name and "batches" not in name]
+    assert trainable
+    assert all(torch.equal(start[name], end[name]) for name in trainable)
+    assert "network: all" in (run / "im2im.log").read_text()
+    assert "discriminator starts fresh" in (run / "im2im.log").read_text()
+
+
+def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, capsys):
+    with pytest.raises(SystemExit):
+        im2im(f"init={trained}", *SMALL, "network.channels=3")
+    assert "does not fit the network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [["hardware.precision=bf16-mixed"], ["framework.optimization.gradient_clip=1", "framework.optimization.accumulate=2"]])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd"])
+def test_every_framework_trains_with_every_aid(framework, settings, im2im):
+    gan = SMALL_GAN if framework != "fcn" else []
+    run = im2im(f"framework={framework}", *SMALL, *gan, *settings, "callbacks=[default,ema]", "data.size=[96,96]", "patch_size=[64,64]")
+    assert json.loads((run / "metrics.json").read_text())["test"]["pearson"]["n"] == 2
+
+
+def test_early_stopping_ends_a_training_that_no_longer_improves(im2im):
+    run = im2im("framework=pix2pix", *SMALL, *SMALL_GAN, "learning_rate=0", "max_epochs=20", "callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1e6")
+    assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] < 6
+
+
+@pytest.mark.parametrize("network", ["unet", "attention_unet"])
+@pytest.mark.parametrize("settings", [SMALL, SMALL_3D], ids=["2D", "3D"])
+def test_networks_of_monai_train(network, settings, im2im):
+    small = [setting for setting in settings if not setting.startswith("network")]
+    run = im2im(f"network={network}", "network.channels=[4,8,16]", "network.strides=[2,2]", *small)
+    assert (run / "report.html").exists()
+
+
+def test_a_class_given_by_name_trains(im2im):
+    small = [setting for setting in SMALL if not setting.startswith("network")]
+    settings = "{_target_: torch.nn.Conv2d, in_channels: 1, out_channels: 1, kernel_size: 3, padding: 1}"
+    run = im2im("~network", f"+network={settings}", *small)
+    assert (run / "report.html").exists()
+
+
+def test_tensorboard_and_wandb_get_figures_and_pictures_without_an_account(im2im):
+    pytest.importorskip("tensorboard")
+    run = im2im(*SMALL, "logger=[csv,tensorboard,wandb]")
+    events = b"".join(path.read_bytes() for path in run.glob("tensorboard/*/events*"))
+    assert b"val/loss" in events
+    assert b"samples" in events
+    assert list(run.glob("wandb/offline*/*.wandb"))
+    assert list(run.glob("wandb/offline*/files/media/images/*.png"))
+
+
+def test_a_run_never_lands_on_another(trained, tmp_path, capsys):
+    shutil.copytree(trained, tmp_path / "copy")
+    with pytest.raises(SystemExit):
+        command(tmp_path, *SMALL, f"hydra.run.dir={tmp_path / 'copy'}")
+    assert "already holds a run" in capsys.readouterr().err
+    assert torch.equal(next(iter(weights(trained).values())), next(iter(weights(tmp_path / "copy").values())))

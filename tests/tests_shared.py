@@ -1,0 +1,41 @@
+"""Small settings and a way to run a command line, for tests of whole runs."""
+
+import os
+import sys
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+
+SMALL = (
+    "network.channels=2 network.depth=2 patch_size=[32,32] batch_size=2 max_epochs=1 hardware=cpu data.size=[64,64] "
+    "data.counts={train:2,val:1,test:2} data.patches_per_image=1 data.validation_patches=1"
+).split()
+SMALL_3D = [
+    *(setting for setting in SMALL if not setting.startswith(("patch_size", "data.size"))),
+    "spatial_dims=3",
+    "patch_size=[8,32,32]",
+    "data.size=[8,48,48]",
+]
+SMALL_GAN = ["framework.discriminator.discriminator.channels=4", "framework.discriminator.discriminator.layers=1"]
+
+
+def command(folder: Path, *arguments: str) -> Path:
+    """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder."""
+    from im2im.__main__ import main
+
+    before, argv, hook = Path.cwd(), sys.argv, sys.excepthook
+    os.chdir(folder)
+    os.environ.pop("HYDRA_FULL_ERROR", None)
+    GlobalHydra.instance().clear()
+    sys.argv = ["im2im", *arguments]
+    try:
+        main()
+    finally:
+        os.chdir(before)
+        sys.argv, sys.excepthook = argv, hook
+    return newest(folder)
+
+
+def newest(folder: Path) -> Path:
+    """Give the run folder that was made last."""
+    return max((path.parent for path in folder.glob("*/*/*/config.yaml")), key=lambda path: path.stat().st_ctime_ns)
