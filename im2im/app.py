@@ -38,6 +38,7 @@ def run(cfg: DictConfig) -> Any:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
     count_channels(cfg, data)
+    choose_hardware(cfg)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
     save(cfg)
@@ -60,6 +61,16 @@ def count_channels(cfg: DictConfig, data: Any) -> None:
     source, target = data.channels()
     cfg.in_channels = cfg.in_channels or source
     cfg.out_channels = cfg.out_channels or build(cfg.task).out_channels(target)
+
+
+def choose_hardware(cfg: DictConfig) -> None:
+    """Replace what is "auto" by what this machine does best, and say it."""
+    from im2im.hardware import choose_precision
+
+    wanted = cfg.hardware.precision
+    cfg.hardware.precision = choose_precision(wanted, cfg.hardware.accelerator, cfg.spatial_dims)
+    if wanted == "auto":
+        log.info("hardware.precision=%s", cfg.hardware.precision)
 
 
 def restore(cfg: DictConfig, framework: Any, data: Any) -> None:

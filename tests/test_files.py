@@ -1,4 +1,5 @@
 import os
+from contextlib import suppress
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_the_temporary_path_is_a_hidden_sibling_of_the_same_suffix(tmp_path):
 def test_after_an_error_the_old_file_stays_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyError), replacing(path) as temporary:
+    with suppress(KeyError), replacing(path) as temporary:
         temporary.write_text("half")
         raise KeyError
     assert path.read_text() == "old"
@@ -41,11 +42,16 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert [os.listdir(tmp_path), os.listdir(path)] == [["a.zarr"], ["new"]]
 
 
+def test_an_error_is_not_swallowed(tmp_path):
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a.txt"):
+        1 / 0  # noqa: B018
+
+
 def test_after_an_error_the_old_folder_stays(tmp_path):
     path = tmp_path / "a.zarr"
     path.mkdir()
     (path / "old").touch()
-    with pytest.raises(KeyError), replacing(path) as temporary:
+    with suppress(KeyError), replacing(path) as temporary:
         temporary.mkdir()
         raise KeyError
     assert [os.listdir(tmp_path), os.listdir(path)] == [["a.zarr"], ["old"]]

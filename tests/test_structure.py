@@ -20,7 +20,7 @@ LEVELS = [
     {"frameworks", "callbacks", "data", "inference"},
     {"tasks"},
     {"io"},
-    {"networks", "losses", "report", "normalization", "metrics", "checkpoint", "targets", "randomness"},
+    {"networks", "losses", "report", "normalization", "metrics", "checkpoint", "targets", "randomness", "hardware"},
     {"axes", "files", "affine", "statistics", "nesting"},
 ]
 ENTRANCE = {"__main__", "api", "app", "saved"}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
+from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to_multiple
 from im2im.networks.stride import total_stride
 from im2im.normalization import Affine
@@ -35,7 +36,7 @@ class Framework(pl.LightningModule):
     def __init__(self, network: nn.Module, task: Task, inference: Inference, optimization: Optimization) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network, self.task, self.inference, self.optimization = network, task, inference, optimization
+        self.network, self.task, self.inference, self.optimization = fast_layout(network), task, inference, optimization
         self.record: dict[str, Any] = {}  # what a checkpoint says of the run beside its weights; plain containers only
         self._random_state: dict[str, Any] | None = None
         self._multiple: tuple[int, ...] | None = None
@@ -55,15 +56,9 @@ class Framework(pl.LightningModule):
 
     @torch.no_grad()
     def predict(self, image: Tensor) -> Tensor:
-        """Run the network over one normalized image C(Z)YX of any size; C'(Z)YX on the CPU."""
+        """Run the network over one normalized image C(Z)YX of any size, in single precision; C'(Z)YX on the CPU."""
         self.eval()
-        with self.precision():
-            return self.inference(self, image.to(self.device), self.multiple(image)).float()
-
-    def precision(self) -> Any:
-        """Give the context in which the trainer's precision holds."""
-        trainer = self._trainer
-        return torch.autocast("cpu", enabled=False) if trainer is None else trainer.precision_plugin.forward_context()
+        return self.inference(self, image.to(self.device), self.multiple(image))
 
     # --- training --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Columns of a CSV or Parquet table, as text."""
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,5 @@ def _text(value: Any) -> str | None:
 
     if value is None or pd.isna(value):
         return None
-    if isinstance(value, float) and value.is_integer():  # whole numbers of a column with gaps
-        value = int(value)
-    return str(value).strip() or None
+    text = re.sub(r"^(\d+)\.0$", r"\1", str(value).strip())  # whole numbers of a column with gaps are floats
+    return text or None

@@ -69,7 +69,9 @@ class Image:
         """
         axes = parse(axes)
         shape = shape_tczyx(tuple(array.shape), axes)
-        return cls(Path(name), shape, _plain(array.dtype), axes, SlicedArray(array, axes), pixel_size=pixel_size, channel_names=channel_names)
+        return cls(
+            Path(name), shape, _plain(array.dtype), axes, SlicedArray(array, axes), pixel_size=pixel_size, channel_names=channel_names
+        )
 
 
 @dataclass(frozen=True)
@@ -93,4 +95,4 @@ class SlicedArray:
 
 def _plain(dtype: np.dtype) -> np.dtype:
     """What arithmetic wants: native byte order, and numbers for bool."""
-    return np.dtype(np.uint8) if dtype == bool else np.dtype(dtype).newbyteorder("=")
+    return np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype).newbyteorder("=")

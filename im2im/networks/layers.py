@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 Layer = Callable[..., nn.Module]
@@ -50,3 +51,10 @@ def _choose(spatial_dims: int, of_planes: Layer, of_stacks: Layer) -> Layer:
     if spatial_dims not in (2, 3):
         raise ValueError(f"spatial_dims must be 2 or 3, got {spatial_dims!r}; set spatial_dims=2 or spatial_dims=3")
     return of_planes if spatial_dims == 2 else of_stacks
+
+
+def fast_layout(network: nn.Module) -> nn.Module:
+    """Store the weights of 2D convolutions channels-last where batch normalization follows, which CPUs and GPUs run faster."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        network.to(memory_format=torch.channels_last)
+    return network

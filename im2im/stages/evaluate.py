@@ -31,7 +31,7 @@ def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder:
     Prediction and target are compared in normalized units, the target by its own statistics: the unit the network was trained in.
 
     Args:
-        trainer: Its device and precision are used.
+        trainer: Its device is used.
         framework: Trained.
         data: Its test images are scored.
         folder: Gets metrics.json, metrics.csv, splits.csv, samples/ and report.html.
@@ -45,7 +45,6 @@ def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder:
     """
     run = Path(folder)
     framework.to(trainer.strategy.root_device)
-    framework.trainer = trainer
     if not training:
         data.write_splits(run)
     entries = data.entries("test")

@@ -30,7 +30,7 @@ def predict(
     """Predict files and write the results under the same names into a folder.
 
     Args:
-        trainer: Its device and precision are used.
+        trainer: Its device is used.
         framework: Trained.
         data: How sources are opened and normalized.
         input: A file, a folder, a glob or a table with a column "source".
@@ -50,7 +50,6 @@ def predict(
     if "target_scale" not in framework.record:
         raise ValueError("mode=predict needs a trained network, got none; set run= to a run folder or .ckpt")
     framework.to(trainer.strategy.root_device)
-    framework.trainer = trainer
     written, failed = [], []
     paths = list_images(str(input))
     for path in track(paths, "predicting", transient=True):

@@ -148,6 +148,6 @@ def test_a_folder_holds_each_split_and_role_with_pixel_sizes(tmp_path, spatial_d
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match="not empty, got .*; choose a new folder"):
+    with pytest.raises(ValueError, match=r"not empty, got .*; choose a new folder"):
         write_folder(SyntheticCells(size=(32, 32)), tmp_path, {"train": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -27,6 +27,8 @@ def test_lengths_become_micrometres(value, unit, length):
     assert micrometres(value, unit) == pytest.approx(length)
 
 
-@pytest.mark.parametrize(("value", "unit"), [(2, "pixel"), (2, None), (0, "um"), (-1, "um"), (float("nan"), "um"), (None, "um"), ("x", "um")])
+@pytest.mark.parametrize(
+    ("value", "unit"), [(2, "pixel"), (2, None), (0, "um"), (-1, "um"), (float("nan"), "um"), (None, "um"), ("x", "um")]
+)
 def test_what_is_no_length_is_unknown(value, unit):
     assert micrometres(value, unit) is None

@@ -22,7 +22,9 @@ def write_04(path, array, attributes):
     options = {} if IS_ZARR_2 else {"zarr_format": 2}
     group = zarr.open_group(str(path), mode="w", **options)
     group.attrs.update(attributes)
-    (group.create_dataset if IS_ZARR_2 else group.create_array)("0", shape=array.shape, dtype=array.dtype, chunks=(1,) * (array.ndim - 2) + (8, 8))
+    (group.create_dataset if IS_ZARR_2 else group.create_array)(
+        "0", shape=array.shape, dtype=array.dtype, chunks=(1,) * (array.ndim - 2) + (8, 8)
+    )
     group["0"][...] = array
 
 
@@ -66,7 +68,11 @@ def test_a_scale_without_a_unit_says_nothing(tmp_path):
 def test_numbered_images_are_scenes(tmp_path):
     zarr.open_group(str(tmp_path / "a.zarr"), mode="w", **({} if IS_ZARR_2 else {"zarr_format": 2}))
     for number in (0, 1):
-        write_04(tmp_path / "a.zarr" / str(number), volume() + number, {"multiscales": [{"axes": described("CZYX"), "datasets": [{"path": "0"}]}]})
+        write_04(
+            tmp_path / "a.zarr" / str(number),
+            volume() + number,
+            {"multiscales": [{"axes": described("CZYX"), "datasets": [{"path": "0"}]}]},
+        )
     images = AutoReader()(tmp_path / "a.zarr")
     assert [image.scene for image in images] == ["0", "1"]
     np.testing.assert_array_equal(images[1].read()[0], volume() + 1)
@@ -142,7 +148,7 @@ def test_a_zarr_without_an_image_is_named(tmp_path):
 def test_a_plate_is_refused_with_one_of_its_images(tmp_path):
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", **({} if IS_ZARR_2 else {"zarr_format": 2}))
     group.attrs["plate"] = {"wells": [{"path": "A/1"}]}
-    with pytest.raises(ValueError, match="a plate of many images; give one of them, for example .*A/1/0"):
+    with pytest.raises(ValueError, match=r"a plate of many images; give one of them, for example .*A/1/0"):
         AutoReader()(tmp_path / "a.zarr")
 
 
@@ -158,7 +164,12 @@ def test_zarr_2_says_that_it_cannot_read_version_05(tmp_path):
 def test_a_real_image_of_version_04(shared_data: Path):
     path = shared_data / "formats" / "ome_zarr_v04" / "tubhiswt4D_sub.zarr"
     image = one(path)
-    assert (image.axes, image.shape, image.channel_names, image.pixel_size) == ("TCZYX", (3, 1, 2, 512, 512), ("channel_0",), (1.0, 1.0, 1.0))
+    assert (image.axes, image.shape, image.channel_names, image.pixel_size) == (
+        "TCZYX",
+        (3, 1, 2, 512, 512),
+        ("channel_0",),
+        (1.0, 1.0, 1.0),
+    )
     region = (slice(2, 3), slice(0, 1), slice(1, 2), slice(100, 140), slice(300, 310))
     np.testing.assert_array_equal(image.read(region), zarr.open(str(path / "0"), mode="r")[region])
 
@@ -170,4 +181,6 @@ def test_a_real_image_of_version_05(shared_data: Path):
     image = one(path)
     assert (image.axes, image.shape, image.channel_names) == ("CZYX", (1, 2, 236, 68, 67), ("LaminB1", "Dapi"))
     assert image.pixel_size == pytest.approx((0.5002025, 1.4415926, 1.4415926))
-    np.testing.assert_array_equal(image.read((slice(0, 1), slice(1, 2), slice(99, 100), *[slice(None)] * 2))[0, 0], zarr.open(str(path / "2"), mode="r")[1, 99:100])
+    np.testing.assert_array_equal(
+        image.read((slice(0, 1), slice(1, 2), slice(99, 100), *[slice(None)] * 2))[0, 0], zarr.open(str(path / "2"), mode="r")[1, 99:100]
+    )

@@ -116,7 +116,12 @@ def test_a_truncated_file_is_named_in_one_line(tmp_path: Path, reader, suffix):
 @pytest.mark.data
 def test_a_real_image_in_version_04_of_ome_zarr(shared_data: Path, reader):
     (image,) = reader()(shared_data / "formats" / "ome_zarr_v04" / "tubhiswt4D_sub.zarr")
-    assert (image.shape, image.dtype, image.channel_names, image.pixel_size) == ((3, 1, 2, 512, 512), np.uint8, ("channel_0",), (1.0, 1.0, 1.0))
+    assert (image.shape, image.dtype, image.channel_names, image.pixel_size) == (
+        (3, 1, 2, 512, 512),
+        np.uint8,
+        ("channel_0",),
+        (1.0, 1.0, 1.0),
+    )
 
 
 @pytest.mark.data

@@ -50,7 +50,9 @@ def test_every_layout_of_pixels_gives_what_tifffile_wrote(tmp_path, axes, option
     np.testing.assert_array_equal(image.read(REGION), expected[REGION])
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"compression": "zlib", "tile": (16, 16)}], ids=["stored", "zlib", "tiles"])
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"compression": "zlib", "tile": (16, 16)}], ids=["stored", "zlib", "tiles"]
+)
 @pytest.mark.parametrize(("axes", "planar"), [("YXS", "contig"), ("SYX", "separate"), ("TYXS", "contig")])
 def test_rgb_samples_are_channels(tmp_path, axes, planar, options):
     array = volume(axes, "uint8")
@@ -86,7 +88,9 @@ def test_pages_that_lie_apart_are_read_by_their_offsets(tmp_path):
             writer.write(plane, photometric="minisblack", contiguous=False, metadata=None)
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         assert tif.series[0].dataoffset is None
-    np.testing.assert_array_equal(one(tmp_path / "a.tif").read(REGION_3D := (slice(0, 1), slice(0, 1), *REGION[2:])), array[None, None][REGION_3D])
+    np.testing.assert_array_equal(
+        one(tmp_path / "a.tif").read(REGION_3D := (slice(0, 1), slice(0, 1), *REGION[2:])), array[None, None][REGION_3D]
+    )
 
 
 def test_only_the_rows_asked_for_are_read(tmp_path, monkeypatch):
@@ -204,7 +208,9 @@ def write_two_files(folder):
             f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{z}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
             f'DimensionOrder="XYZCT" Type="uint8" SizeX="9" SizeY="8" SizeZ="2" SizeC="1" SizeT="1">{data}</Pixels></Image></OME>'
         )
-        tifffile.imwrite(folder / f"z{z}.ome.tif", np.full((8, 9), z + 1, np.uint8), photometric="minisblack", description=xml, metadata=None)
+        tifffile.imwrite(
+            folder / f"z{z}.ome.tif", np.full((8, 9), z + 1, np.uint8), photometric="minisblack", description=xml, metadata=None
+        )
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=["stored", "zlib"])

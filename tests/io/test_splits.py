@@ -1,0 +1,115 @@
+import csv
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from im2im.io.pairing import Pair, as_test, split, write_splits
+
+
+def pairs(count, group_size=1, **options):
+    return [
+        Pair(f"{i:03}", Path(f"s/{i}.tif"), Path(f"t/{i}.tif"), group=f"g{i // group_size}" if group_size > 1 else None, **options)
+        for i in range(count)
+    ]
+
+
+def splits(of):
+    return {pair.name: pair.split for pair in of}
+
+
+def test_fractions_of_the_images_are_drawn():
+    assert Counter(splits(split(pairs(100), seed=0)).values()) == {"train": 70, "test": 20, "val": 10}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_group_is_never_divided(seed):
+    of_group = {}
+    for pair in split(pairs(60, group_size=7), seed, {"val": 0.2, "test": 0.3}):
+        of_group.setdefault(pair.group, set()).add(pair.split)
+    assert all(len(found) == 1 for found in of_group.values())
+    assert set.union(*of_group.values()) == {"train", "val", "test"}
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_the_order():
+    shuffled = pairs(30)
+    random.Random(1).shuffle(shuffled)
+    assert splits(split(shuffled, 0)) == splits(split(pairs(30), 0))
+    assert splits(split(pairs(30), 1)) != splits(split(pairs(30), 0))
+
+
+def test_the_order_of_the_pairs_is_kept():
+    assert [pair.name for pair in split(pairs(9), 0)] == [pair.name for pair in pairs(9)]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, {"train": 1}),
+        (2, {"train": 1, "test": 1}),
+        (3, {"train": 1, "test": 1, "val": 1}),
+        (4, {"train": 2, "test": 1, "val": 1}),
+        (10, {"train": 7, "test": 2, "val": 1}),
+    ],
+)
+def test_few_images_are_shared_out_and_training_always_has_one(count, expected):
+    assert Counter(splits(split(pairs(count), 0)).values()) == expected
+
+
+def test_large_fractions_leave_one_group_for_training():
+    assert Counter(splits(split(pairs(3), 0, {"val": 0.4, "test": 0.55})).values()) == {"train": 1, "test": 1, "val": 1}
+
+
+def test_a_fraction_of_zero_takes_nothing():
+    assert Counter(splits(split(pairs(10), 0, {"val": 0, "test": 0.2})).values()) == {"train": 8, "test": 2}
+
+
+def test_given_splits_stay():
+    given = [*pairs(3, split="train"), *pairs(2, split="val"), *pairs(2, split="test")]
+    assert split(given, 0) == given
+
+
+def test_validation_is_drawn_from_training_where_it_is_not_given():
+    drawn = split([*pairs(20, group_size=4, split="train"), Pair("x", Path("x.tif"), Path("y.tif"), split="test", group="g0")], 0)
+    counts = Counter(pair.split for pair in drawn)
+    assert counts == {"train": 16, "val": 4, "test": 1}
+    assert len({pair.group for pair in drawn if pair.split == "val"}) == 1
+
+
+def test_a_single_training_image_is_not_used_for_validation_too():
+    drawn = split([*pairs(1, split="train"), Pair("x", Path("x.tif"), Path("y.tif"), split="test")], 0)
+    assert [pair.split for pair in drawn] == ["train", "test"]
+
+
+def test_only_test_images_stay_test_images():
+    assert split(pairs(3, split="test"), 0) == pairs(3, split="test")
+
+
+def test_splits_for_some_pairs_only_are_refused():
+    with pytest.raises(ValueError, match="2 of 3 pairs have no split, such as 000; give all of them one, or none"):
+        split([*pairs(2), Pair("x", Path("x.tif"), None, split="test")], 0)
+
+
+@pytest.mark.parametrize("fractions", [{"val": 0.5, "test": 0.5}, {"val": -0.1, "test": 0.2}, {"valid": 0.1}])
+def test_impossible_fractions_are_refused(fractions):
+    with pytest.raises(ValueError, match=r"correct data\.fractions"):
+        split(pairs(5), 0, fractions)
+
+
+def test_what_is_evaluated_is_the_test_split_or_everything():
+    given = [*pairs(2, split="train"), *pairs(1, split="test")]
+    assert as_test(given) == pairs(1, split="test")
+    assert as_test(pairs(2, split="train")) == as_test(pairs(2)) == pairs(2, split="test")
+
+
+def test_the_splits_are_written_down(tmp_path):
+    write_splits(
+        [Pair("a", Path("s/a.tif"), Path("t/a.tif"), Path("c/a.tif"), "val", "p1"), *pairs(1, split="train")], tmp_path / "splits.csv"
+    )
+    with (tmp_path / "splits.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["split", "name", "group", "source", "target", "cost_map"],
+            ["val", "a", "p1", "s/a.tif", "t/a.tif", "c/a.tif"],
+            ["train", "000", "", "s/0.tif", "t/0.tif", ""],
+        ]
