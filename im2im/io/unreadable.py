@@ -58,7 +58,8 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     except UnreadableImageError:
         raise
     except FAILURES as error:
-        hint = "check that the file is complete and is what its suffix says"
+        missing = "imagecodecs" in str(error)  # tifffile says so of LZW and its like
+        hint = "pip install imagecodecs" if missing else "check that the file is complete and is what its suffix says"
         raise UnreadableImageError(path, f"{first_line(error)}; {hint}") from error
 
 
