@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -62,23 +63,31 @@ def store_run(arguments: list[str]) -> str | None:
     Raises:
         ValueError: If there is no such run, or it cannot take another task.
     """
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments) if key.isidentifier()}
+    given = plain_settings(arguments)
     run = given.get("run", "").strip("'\"")
     if run in {"", "null"}:
         return None
     if fixed := given.keys() & {"task", "experiment"}:
-        raise ValueError(f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}")
+        raise ValueError(
+            f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}"
+        )
     from im2im.saved import saved_configuration
 
     config = saved_configuration(run, trust=given.get("trust", "").lower() == "true")
     groups = [path.name for path in sorted(folder("conf").iterdir()) if path.name in given]
     mode = given.get("mode", "train" if config.mode._target_ == TRAIN else "")
     home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}
-    kept = {key: config._get_node(key) for key in config if key not in groups}
+    kept = {str(key): config._get_node(key) for key in config if key not in groups}
     defaults = ["runtime", "_self_", *({group: given[group].strip("[]").split(",")[:1]} for group in groups)]
-    node = OmegaConf.create({"defaults": defaults, **kept, "run": run, "init": None, **home})
-    ConfigStore.instance().store("saved_run", node)
+    node: dict[str, Any] = {"defaults": defaults, **kept, "run": run, "init": None, **home}
+    ConfigStore.instance().store("saved_run", OmegaConf.create(node))
     return "saved_run"
+
+
+def plain_settings(arguments: list[str]) -> dict[str, str]:
+    """Pick the arguments of the form key=value whose key has no dots, such as groups and short keys."""
+    split = (argument.partition("=") for argument in arguments)
+    return {key: value for key, separator, value in split if separator and key.isidentifier()}
 
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -91,7 +100,9 @@ def explain(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be understood ({str(error).splitlines()[0]}); write key=value, and quote what has spaces or brackets"
+        return (
+            f"{error.override} cannot be understood ({str(error).splitlines()[0]}); write key=value, and quote what has spaces or brackets"
+        )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = sorted(option for option in error.options or [] if not option.startswith("_"))

@@ -67,13 +67,10 @@ def count_channels(cfg: DictConfig, data: Any) -> None:
 
 
 def choose_hardware(cfg: DictConfig) -> None:
-    """Replace what is "auto" by what this machine does best, and say it."""
+    """Replace what is "auto" by what this machine does best."""
     from im2im.hardware import choose_precision
 
-    wanted = cfg.hardware.precision
-    cfg.hardware.precision = choose_precision(wanted, cfg.hardware.accelerator, cfg.spatial_dims)
-    if wanted == "auto":
-        log.info("hardware.precision=%s", cfg.hardware.precision)
+    cfg.hardware.precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
 
 
 def restore(cfg: DictConfig, framework: Any, data: Any) -> None:

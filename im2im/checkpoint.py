@@ -46,7 +46,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({_first_line(error)}); give run= or init= a .ckpt made by im2im") from error
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint ({_first_line(error)}); give run= or init= a .ckpt made by im2im"
+        ) from error
     if not isinstance(checkpoint, dict) or "im2im" not in checkpoint or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is a checkpoint of something else; give run= or init= a .ckpt made by im2im")
     return checkpoint

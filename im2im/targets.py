@@ -31,7 +31,9 @@ def check_targets(config: Any, trust: bool = False) -> None:
     """
     for key, target in [] if trust else _named(config):
         if not _allowed(target):
-            raise ValueError(f"the run's configuration would build {target!r} at {key}, which is not allowed; set trust=true if you trust its origin")
+            raise ValueError(
+                f"the run's configuration would build {target!r} at {key}, which is not allowed; set trust=true if you trust its origin"
+            )
 
 
 def _named(config: Any, path: str = "config") -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real images beside the project; skips where there is none."""

@@ -14,7 +14,10 @@ def test_arrays_and_files_give_the_same_prediction(trained, im2im, tmp_path):
     assert np.array_equal(model.predict(image), tifffile.imread(tmp_path / "out" / "x.tif"))
 
 
-@pytest.mark.parametrize("axes, shape, given", [("ZYX", (5, 20, 24), (5, 20, 24)), ("TZYX", (2, 5, 20, 24), (2, 5, 20, 24)), ("CZYX", (1, 5, 20, 24), (5, 20, 24))])
+@pytest.mark.parametrize(
+    ("axes", "shape", "given"),
+    [("ZYX", (5, 20, 24), (5, 20, 24)), ("TZYX", (2, 5, 20, 24), (2, 5, 20, 24)), ("CZYX", (1, 5, 20, 24), (5, 20, 24))],
+)
 def test_axes_come_back_as_they_went_in(axes, shape, given, trained_3d):
     model = package.load(trained_3d / "checkpoints" / "best.ckpt")
     prediction = model.predict(np.random.default_rng(0).integers(0, 999, shape, np.uint16), axes=axes)

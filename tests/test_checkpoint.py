@@ -29,7 +29,7 @@ def test_the_best_checkpoint_of_a_run_is_found_and_the_last_one_where_it_is_aske
     assert checkpoint.find(tmp_path / "checkpoints" / "last.ckpt").name == "last.ckpt"
 
 
-@pytest.mark.parametrize("place, told", [("nowhere", "nothing at run="), ("", "holds no checkpoints/best.ckpt")])
+@pytest.mark.parametrize(("place", "told"), [("nowhere", "nothing at run="), ("", "holds no checkpoints/best.ckpt")])
 def test_a_run_that_is_none_is_named(place, told, tmp_path):
     with pytest.raises(ValueError, match=told):
         checkpoint.find(tmp_path / place)
@@ -74,7 +74,7 @@ def test_weights_are_taken_wholly(tmp_path):
     assert torch.equal(first.network.weight, second.network.weight)
 
 
-@pytest.mark.parametrize("other, told", [(Holder(3), "2 of another shape"), (Holder(judge=nn.Linear(1, 1)), "2 missing")])
+@pytest.mark.parametrize(("other", "told"), [(Holder(3), "2 of another shape"), (Holder(judge=nn.Linear(1, 1)), "2 missing")])
 def test_weights_that_do_not_fit_are_refused(other, told, tmp_path):
     with pytest.raises(ValueError, match=told):
         checkpoint.load_weights(other, saved(Holder(), tmp_path / "a.ckpt"), tmp_path)

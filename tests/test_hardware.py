@@ -4,7 +4,9 @@ import torch
 from im2im import hardware
 
 
-@pytest.mark.parametrize("flags, dims, chosen", [("avx512_bf16", 2, "bf16-mixed"), ("avx512_bf16", 3, "32-true"), ("avx2", 2, "32-true")])
+@pytest.mark.parametrize(
+    ("flags", "dims", "chosen"), [("avx512_bf16", 2, "bf16-mixed"), ("avx512_bf16", 3, "32-true"), ("avx2", 2, "32-true")]
+)
 def test_cpus_train_in_what_they_multiply(flags, dims, chosen, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(f"flags : sse {flags}\n")
     monkeypatch.setattr(hardware, "CPU_FLAGS", tmp_path / "cpuinfo")

@@ -26,7 +26,7 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["network=fnett"], "network=fnett is no option; did you mean fnet?"),
         (["netwrk=fnet"], "netwrk is no setting of this configuration; did you mean network?"),

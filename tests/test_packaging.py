@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*command: str | Path, folder: Path, **variables: str) -> str:
-    environment = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_", "REQUESTS_")) or "proxy" in key.lower()}
+    environment = {
+        key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_", "REQUESTS_")) or "proxy" in key.lower()
+    }
     environment |= {"PATH": os.environ["PATH"], "HOME": str(folder), "OMP_NUM_THREADS": "1", **variables}
     done = subprocess.run([str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

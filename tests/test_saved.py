@@ -3,9 +3,9 @@ import shutil
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from tests_shared import command
 
 from im2im.saved import saved_configuration
-from tests_shared import command
 
 
 def edited(run, tmp_path, change) -> object:

@@ -6,10 +6,18 @@ from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 
-SMALL = (
-    "network.channels=2 network.depth=2 patch_size=[32,32] batch_size=2 max_epochs=1 hardware=cpu data.size=[64,64] "
-    "data.counts={train:2,val:1,test:2} data.patches_per_image=1 data.validation_patches=1"
-).split()
+SMALL = [
+    "network.channels=2",
+    "network.depth=2",
+    "patch_size=[32,32]",
+    "batch_size=2",
+    "max_epochs=1",
+    "hardware=cpu",
+    "data.size=[64,64]",
+    "data.counts={train:2,val:1,test:2}",
+    "data.patches_per_image=1",
+    "data.validation_patches=1",
+]
 SMALL_3D = [
     *(setting for setting in SMALL if not setting.startswith(("patch_size", "data.size"))),
     "spatial_dims=3",

@@ -19,7 +19,9 @@ class SampleImages(pl.Callback):
 
     def __init__(self, folder: str | Path, every_n_epochs: int = 10) -> None:
         if every_n_epochs < 1:
-            raise ValueError(f"every_n_epochs must be at least 1, got {every_n_epochs}; set callbacks.sample_images.every_n_epochs=1 or more")
+            raise ValueError(
+                f"every_n_epochs must be at least 1, got {every_n_epochs}; set callbacks.sample_images.every_n_epochs=1 or more"
+            )
         self.folder, self.every_n_epochs = Path(folder), every_n_epochs
         self.picture: np.ndarray | None = None
 

@@ -33,7 +33,7 @@ class Cosine(LRScheduler):
         elapsed = self.spent + time.monotonic() - self.start
         return min(max(self.last_epoch / self.max_epochs, elapsed / self.max_seconds), 1.0)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[Any]:
         """Give the learning rate of each group for the coming epoch."""
         progress = self.progress()
         factor = (1 + math.cos(math.pi * progress)) / 2

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from im2im.inference.blending import Blending, Crop
-from im2im.networks.padding import pad_to_multiple
 from im2im.inference.planning import Region, Tile, choose_tile, for_axes, halo_of, plan, round_up
+from im2im.networks.padding import pad_to_multiple
 
 __all__ = ["Tile", "TiledInference", "plan", "predict_tiles"]
 

@@ -28,4 +28,6 @@ class Combined:
 
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Compare BC(Z)YX with BC(Z)YX; pixels whose cost map is 0 take no part."""
-        return torch.stack([self.weights[name] * criterion(prediction, target, cost_map) for name, criterion in self.criteria.items()]).sum()
+        return torch.stack(
+            [self.weights[name] * criterion(prediction, target, cost_map) for name, criterion in self.criteria.items()]
+        ).sum()

@@ -56,5 +56,5 @@ def _choose(spatial_dims: int, of_planes: Layer, of_stacks: Layer) -> Layer:
 def fast_layout(network: nn.Module) -> nn.Module:
     """Store the weights of 2D convolutions channels-last where batch normalization follows, which CPUs and GPUs run faster."""
     if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

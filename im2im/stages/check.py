@@ -87,7 +87,9 @@ def _shapes(entries: list[Entry], data: ImageData) -> list[Finding]:
     first = entries[0]
     axes = sorted({entry.source.axes for entry in entries})
     sizes = sorted({data.source.spatial_shape(entry.source) for entry in entries})
-    seen = f"{len(entries)} images of {' × '.join(map(str, sizes[0]))}" + (f" to {' × '.join(map(str, sizes[-1]))}" if len(sizes) > 1 else "")
+    seen = f"{len(entries)} images of {' × '.join(map(str, sizes[0]))}" + (
+        f" to {' × '.join(map(str, sizes[-1]))}" if len(sizes) > 1 else ""
+    )
     findings = [
         Finding("ok", "axes", f"{', '.join(axes)} in the files, {'ZYX'[-data.source.spatial_dims :]} used"),
         Finding("ok", "sizes", f"{seen} pixels, {first.source.dtype} → {first.target.dtype}"),
@@ -98,7 +100,9 @@ def _shapes(entries: list[Entry], data: ImageData) -> list[Finding]:
         findings.append(Finding(verdict, f"{role} channels", f"{sorted(channels)}; choose with data.{role}_channels"))
     small = [entry.name for entry, size in ((entry, data.source.spatial_shape(entry.source)) for entry in entries) if _smaller(size, data)]
     if small:
-        findings.append(Finding("look", "patch_size", f"{len(small)} images are smaller than {data.sampling.patch_size} and filled up: {small[0]}"))
+        findings.append(
+            Finding("look", "patch_size", f"{len(small)} images are smaller than {data.sampling.patch_size} and filled up: {small[0]}")
+        )
     return findings
 
 
@@ -133,7 +137,11 @@ def _patches(entries: list[Entry], data: ImageData) -> list[Finding]:
     targets = [patches[(0, index)]["target"] for index in range(min(PATCHES, len(patches)))]
     typical = np.median([target.std() for target in targets])
     empty = sum(target.std() < 0.1 * typical for target in targets) / len(targets)
-    return [Finding("ok" if empty < 0.5 else "look", "empty patches", f"{empty:.0%} of {len(targets)} random patches have no contrast in the target")]
+    return [
+        Finding(
+            "ok" if empty < 0.5 else "look", "empty patches", f"{empty:.0%} of {len(targets)} random patches have no contrast in the target"
+        )
+    ]
 
 
 def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: list[Entry]) -> list[Finding]:
@@ -151,8 +159,14 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: l
     epochs = trainer.max_epochs or 0
     return [
         Finding("ok" if fits else "look", "patch_size", divisible),
-        Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", f"loss {cost.loss:.3g}, {cost.seconds:.2f} s on {framework.device}"),
-        Finding("ok", "memory", f"about {cost.bytes / 2**30:.3g} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it"),
+        Finding(
+            "ok" if np.isfinite(cost.loss) else "wrong", "one step", f"loss {cost.loss:.3g}, {cost.seconds:.2f} s on {framework.device}"
+        ),
+        Finding(
+            "ok",
+            "memory",
+            f"about {cost.bytes / 2**30:.3g} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it",
+        ),
         Finding("ok", "time", f"about {steps * epochs * cost.seconds / 60:.0f} min for {epochs} epochs of {steps} steps"),
     ]
 

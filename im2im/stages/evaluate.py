@@ -25,7 +25,9 @@ from im2im.stages.commands import commands
 log = logging.getLogger(__name__)
 
 
-def evaluate(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, training: dict[str, Any] | None = None) -> dict[str, Any]:
+def evaluate(
+    trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, training: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Score the test images and write the run folder's results.
 
     Prediction and target are compared in normalized units, the target by its own statistics: the unit the network was trained in.
@@ -84,7 +86,7 @@ def _score(framework: Framework, data: ImageData, entry: Entry) -> dict[str, Any
 
 def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: list[dict[str, Any]], folder: Path) -> None:
     """Draw the best, the median and the worst image by the task's first metric."""
-    metric = [key for key in rows[0] if key not in {"stage", "image"}][0]
+    metric = next(key for key in rows[0] if key not in {"stage", "image"})
     order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
     for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
         entry, row = entries[place], rows[place]

@@ -75,7 +75,9 @@ def predict_file(framework: Framework, source: Side, path: Path, folder: Path, f
         prediction = predict_image(framework, source, image)
         axes = kept_axes(image, prediction)
         names = tuple(framework.record.get("target_names", ()))
-        write_image(target, squeezed(prediction, axes), axes, image.pixel_size, names if len(names) == prediction.shape[1] else (), overwrite)
+        write_image(
+            target, squeezed(prediction, axes), axes, image.pixel_size, names if len(names) == prediction.shape[1] else (), overwrite
+        )
     return targets
 
 
@@ -102,7 +104,9 @@ def _predict_time(framework: Framework, source: Side, image: Image, time: int) -
 def kept_axes(image: Image, prediction: np.ndarray) -> str:
     """Choose the axes to write: those longer than one and those that the input had, in the order TCZYX."""
     return "".join(
-        axis for axis, size in zip("TCZYX", prediction.shape, strict=True) if axis in "YX" or size > 1 or (axis in image.axes and axis != "C")
+        axis
+        for axis, size in zip("TCZYX", prediction.shape, strict=True)
+        if axis in "YX" or size > 1 or (axis in image.axes and axis != "C")
     )
 
 

@@ -34,6 +34,7 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     data.write_splits(Path(folder))
     framework.record["target_scale"] = data.target_scale().to_dict()
     framework.record["target_names"] = list(data.entries("train")[0].target.channel_names)
+    log.info("training on %s in %s", trainer.strategy.root_device, trainer.precision)
     start = time.perf_counter()
     trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     seconds = time.perf_counter() - start

@@ -34,7 +34,7 @@ def patches(entries, size=(4, 4), seed=0, spatial_dims=2, with_cost_map=False) -
     return TrainingPatches(entries, cutter, Sampling(size, 2, patches_per_image=3), Augmentation(), seed)
 
 
-@pytest.mark.parametrize("shape, size", [((12, 13), (4, 4)), ((5, 12, 13), (2, 4, 4))])
+@pytest.mark.parametrize(("shape", "size"), [((12, 13), (4, 4)), ((5, 12, 13), (2, 4, 4))])
 def test_source_and_target_show_the_same_region(shape, size):
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     sample = patches([entry(array)], size, spatial_dims=len(shape))[(0, 0)]

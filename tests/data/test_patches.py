@@ -4,7 +4,7 @@ import pytest
 from im2im.data.patches import Sampling, fill_up, grid_regions, random_region
 
 
-@pytest.mark.parametrize("shape, patch", [((20, 30), (8, 8)), ((9, 20, 30), (4, 8, 8))])
+@pytest.mark.parametrize(("shape", "patch"), [((20, 30), (8, 8)), ((9, 20, 30), (4, 8, 8))])
 def test_random_regions_have_the_patch_size_and_reach_every_border(shape, patch):
     rng = np.random.default_rng(0)
     regions = [random_region(shape, patch, rng) for _ in range(400)]
@@ -18,7 +18,7 @@ def test_a_region_of_a_smaller_image_is_the_whole_image():
     assert random_region((5, 30), (8, 8), np.random.default_rng(0))[0] == slice(0, 5)
 
 
-@pytest.mark.parametrize("shape, patch, count", [((16, 16), (8, 8), 4), ((17, 8), (8, 8), 3), ((4, 16, 16), (4, 8, 8), 4)])
+@pytest.mark.parametrize(("shape", "patch", "count"), [((16, 16), (8, 8), 4), ((17, 8), (8, 8), 3), ((4, 16, 16), (4, 8, 8), 4)])
 def test_grid_covers_every_pixel(shape, patch, count):
     regions = grid_regions(shape, patch, limit=100)
     covered = np.zeros(shape, bool)

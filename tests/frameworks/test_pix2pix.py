@@ -28,9 +28,7 @@ def test_losses_of_a_batch_are_the_mean_over_its_samples(make_pix2pix):
     framework, batch = make_pix2pix(Weights(1, 100, 10), scales=2), batch_of(3)
     prediction = batch["source"]
     whole = framework.validation_terms(batch, prediction)
-    singles = [
-        framework.validation_terms({key: value[i : i + 1] for key, value in batch.items()}, prediction[i : i + 1]) for i in range(3)
-    ]
+    singles = [framework.validation_terms({key: value[i : i + 1] for key, value in batch.items()}, prediction[i : i + 1]) for i in range(3)]
     for name, value in whole.items():
         assert value.item() == pytest.approx(torch.stack([single[name] for single in singles]).mean().item(), rel=1e-4), name
 

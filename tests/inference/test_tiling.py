@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from im2im.inference.blending import Crop, Gaussian
-from im2im.networks.padding import pad_to_multiple
 from im2im.inference.tiling import TiledInference
+from im2im.networks.padding import pad_to_multiple
 
 OPTION = Path(__file__).resolve().parents[2] / "conf" / "inference" / "tiled.yaml"
 by_blending = pytest.mark.parametrize("blending", [Crop(), Gaussian()], ids=str)

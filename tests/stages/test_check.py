@@ -4,7 +4,6 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
-
 from tests_shared import SMALL, SMALL_GAN
 
 
@@ -13,7 +12,13 @@ def found(run) -> dict[str, dict]:
 
 
 def settings(root, *more) -> list[str]:
-    return ["mode=check", *(setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))), "data=folders", f"data.root={root}", *more]
+    return [
+        "mode=check",
+        *(setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))),
+        "data=folders",
+        f"data.root={root}",
+        *more,
+    ]
 
 
 def test_sound_data_pass(folders, im2im):

@@ -6,13 +6,18 @@ import pandas as pd
 import pytest
 import tifffile
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from tests_shared import SMALL
 
 import im2im as package
-from tests_shared import SMALL
 
 
 def folders_settings(root, *more) -> list[str]:
-    return [*(setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))), "data=folders", f"data.root={root}", *more]
+    return [
+        *(setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))),
+        "data=folders",
+        f"data.root={root}",
+        *more,
+    ]
 
 
 def test_other_data_without_a_test_folder_are_all_test(trained, folders, im2im):
@@ -49,7 +54,9 @@ def test_time_lapses_are_scored_frame_by_frame(trained, im2im, tmp_path):
     root = tmp_path / "movies"
     for role in ("source", "target"):
         (root / role).mkdir(parents=True)
-        tifffile.imwrite(root / role / "m.tif", np.random.default_rng(0).integers(0, 99, (3, 32, 32), np.uint8), metadata={"axes": "TYX"}, imagej=True)
+        tifffile.imwrite(
+            root / role / "m.tif", np.random.default_rng(0).integers(0, 99, (3, 32, 32), np.uint8), metadata={"axes": "TYX"}, imagej=True
+        )
     run = im2im("mode=evaluate", f"run={trained}", "data=folders", f"data.root={root}")
     assert list(pd.read_csv(run / "metrics.csv").image) == ["m_scene0_t0", "m_scene0_t1", "m_scene0_t2"]
 
@@ -71,16 +78,22 @@ def test_excluded_pixels_change_no_figure(trained, folders, im2im):
 
 
 @pytest.mark.parametrize(
-    "spoil, told",
+    ("spoil", "told"),
     [
-        (lambda root: shutil.rmtree(root), "images"),
+        (shutil.rmtree, "images"),
         (lambda root: shutil.rmtree(root / "target"), "target"),
         (lambda root: (root / "source" / "cell_3.tif").unlink(), "cell_3"),
         (lambda root: (root / "target" / "cell_3.tif").unlink(), "cell_3"),
         (lambda root: tifffile.imwrite(root / "target" / "cell_3.tif", np.zeros((40, 40), np.uint16)), "shapes differ"),
         (lambda root: (root / "target" / "cell_3.tif").write_bytes((root / "target" / "cell_3.tif").read_bytes()[:300]), "cell_3"),
-        (lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((2, 40, 48), np.uint16), metadata={"axes": "CYX"}), "data.source_channels"),
-        (lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((5, 40, 48), np.uint16), metadata={"axes": "ZYX"}), "spatial_dims=3"),
+        (
+            lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((2, 40, 48), np.uint16), metadata={"axes": "CYX"}),
+            "data.source_channels",
+        ),
+        (
+            lambda root: tifffile.imwrite(root / "source" / "cell_3.tif", np.zeros((5, 40, 48), np.uint16), metadata={"axes": "ZYX"}),
+            "spatial_dims=3",
+        ),
     ],
     ids=["folder gone", "no targets", "source missing", "target missing", "shapes", "truncated", "channels", "3D"],
 )

@@ -3,9 +3,9 @@ import shlex
 import numpy as np
 import pytest
 import tifffile
+from tests_shared import command
 
 from im2im.io.reader import AutoReader
-from tests_shared import command
 
 
 @pytest.fixture
@@ -14,7 +14,9 @@ def images(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    tifffile.imwrite(folder / "a.ome.tif", rng.integers(0, 999, (37, 50), np.uint16), metadata={"axes": "YX", "PhysicalSizeX": 0.3, "PhysicalSizeY": 0.2})
+    tifffile.imwrite(
+        folder / "a.ome.tif", rng.integers(0, 999, (37, 50), np.uint16), metadata={"axes": "YX", "PhysicalSizeX": 0.3, "PhysicalSizeY": 0.2}
+    )
     return folder
 
 
@@ -86,7 +88,7 @@ def test_an_unreadable_file_is_named_and_the_others_are_predicted(trained, image
 
 
 @pytest.mark.parametrize(
-    "array, axes, kept",
+    ("array", "axes", "kept"),
     [
         ((3, 20, 24), "TYX", (3, 1, 1, 20, 24)),
         ((2, 20, 24), "ZYX", None),
@@ -120,7 +122,14 @@ def test_a_projection_or_chosen_channel_makes_a_stack_fit(trained, im2im, tmp_pa
     stack = np.random.default_rng(0).integers(0, 999, (4, 2, 32, 32), np.uint16)
     tifffile.imwrite(tmp_path / "x.ome.tif", stack, metadata={"axes": "ZCYX"})
     tifffile.imwrite(tmp_path / "y.ome.tif", stack.max(0)[1], metadata={"axes": "YX"})
-    im2im("mode=predict", f"run={trained}", f"input={tmp_path}/x.ome.tif", f"output={tmp_path}/out", "data.project=max", "data.source_channels=[1]")
+    im2im(
+        "mode=predict",
+        f"run={trained}",
+        f"input={tmp_path}/x.ome.tif",
+        f"output={tmp_path}/out",
+        "data.project=max",
+        "data.source_channels=[1]",
+    )
     im2im("mode=predict", f"run={trained}", f"input={tmp_path}/y.ome.tif", f"output={tmp_path}/out")
     one, other = (read(tmp_path / "out" / name) for name in ("x.ome.tif", "y.ome.tif"))
     assert np.array_equal(one, other)
@@ -135,7 +144,7 @@ def test_a_time_lapse_of_stacks_is_predicted(trained_3d, im2im, tmp_path):
     assert written.pixel_size[0] == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize("format, name", [("tif", "x.tif"), ("ome.tif", "x.ome.tif"), ("ome.zarr", "x.ome.zarr")])
+@pytest.mark.parametrize(("format", "name"), [("tif", "x.tif"), ("ome.tif", "x.ome.tif"), ("ome.zarr", "x.ome.zarr")])
 def test_the_format_can_be_chosen(format, name, trained, im2im, tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((20, 24), np.uint8))
     im2im("mode=predict", f"run={trained}", f"input={tmp_path}/x.tif", f"output={tmp_path}/out", f"mode.format={format}")

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-
 from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
 
 
@@ -16,7 +15,16 @@ def weights(run, which="last") -> dict:
 @pytest.mark.parametrize("run", ["trained", "trained_3d"])
 def test_a_run_folder_holds_everything(run, request):
     folder = request.getfixturevalue(run)
-    for name in ("config.yaml", "metrics.json", "metrics.csv", "splits.csv", "report.html", "im2im.log", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+    for name in (
+        "config.yaml",
+        "metrics.json",
+        "metrics.csv",
+        "splits.csv",
+        "report.html",
+        "im2im.log",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert len(list((folder / "samples").glob("test_*.png"))) == 3
     assert len(list((folder / "samples").glob("epoch_*.png"))) == 1
@@ -50,7 +58,13 @@ def test_the_saved_configuration_runs_again_with_the_same_result(trained, tmp_pa
 
 @pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(framework, im2im):
-    settings = [f"framework={framework}", *SMALL, *(SMALL_GAN if framework == "pix2pix" else []), "callbacks=[default,ema]", "scheduler=exponential"]
+    settings = [
+        f"framework={framework}",
+        *SMALL,
+        *(SMALL_GAN if framework == "pix2pix" else []),
+        "callbacks=[default,ema]",
+        "scheduler=exponential",
+    ]
     whole = im2im(*settings, "max_epochs=3")
     half = im2im(*settings, "max_epochs=1")
     assert not all(torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(half).values(), strict=True))
@@ -88,7 +102,9 @@ def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, cap
     assert "does not fit the network" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings", [["hardware.precision=bf16-mixed"], ["framework.optimization.gradient_clip=1", "framework.optimization.accumulate=2"]])
+@pytest.mark.parametrize(
+    "settings", [["hardware.precision=bf16-mixed"], ["framework.optimization.gradient_clip=1", "framework.optimization.accumulate=2"]]
+)
 @pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd"])
 def test_every_framework_trains_with_every_aid(framework, settings, im2im):
     gan = SMALL_GAN if framework != "fcn" else []
@@ -97,7 +113,15 @@ def test_every_framework_trains_with_every_aid(framework, settings, im2im):
 
 
 def test_early_stopping_ends_a_training_that_no_longer_improves(im2im):
-    run = im2im("framework=pix2pix", *SMALL, *SMALL_GAN, "learning_rate=0", "max_epochs=20", "callbacks.early_stopping.patience=1", "+callbacks.early_stopping.min_delta=1e6")
+    run = im2im(
+        "framework=pix2pix",
+        *SMALL,
+        *SMALL_GAN,
+        "learning_rate=0",
+        "max_epochs=20",
+        "callbacks.early_stopping.patience=1",
+        "+callbacks.early_stopping.min_delta=1e6",
+    )
     assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] < 6
 
 
