@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from im2im.data.side import Side
-from im2im.data.synthetic import SyntheticCells
+from im2im.data.synthetic import SyntheticCells, write_folder
 from im2im.io.image import Image
 from im2im.io.pairing import Pair, as_test, split
 from im2im.normalization import Affine
@@ -119,14 +119,18 @@ class Synthetic:
         cells: The simulation.
         counts: How many images each split has: "train", "val", "test".
         target: What is predicted: "target" (fluorescence), "mask" or "instances".
+        folder: Where to write them as files too, for data=folders or for looking at; it must be empty.
     """
 
     cells: SyntheticCells
     counts: dict[str, int]
     target: str = "target"
+    folder: str | None = None
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List the images of every split; all differ."""
+        if self.folder is not None:
+            write_folder(self.cells, Path(self.folder), self.counts)
         splits = [name for name, count in self.counts.items() for _ in range(count)]
         names = [f"cells_{index:03d}" for index in range(len(splits))]
         return [Pair(name, Path(f"{name}.tif"), Path(f"{name}.tif"), split=part) for name, part in zip(names, splits, strict=True)]
