@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
 .DEFAULT_GOAL := help
-.PHONY: help demo install format lint types test test-all bench clean test-bioio test-aicsimageio
+.PHONY: help demo install format lint types test test-all coverage bench clean test-bioio test-aicsimageio
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -39,6 +39,21 @@ test-all: install ## Everything, slow tests too
 
 coverage: install ## Which lines the fast tests reach
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov=im2im --cov-report=term
+
+# The optional readers, each in an environment of its own without torch: they exclude each other, and im2im.io needs none.
+READING := imageio numpy pandas pyarrow tifffile zarr hydra-core pytest
+.venv-%/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	$(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(p['options.extras_require']['$*'])" \
+		> .venv-$*/requirements.txt
+	.venv-$*/bin/python -m pip install --quiet $(if $(filter formats,$*),-c constraints.txt) -r .venv-$*/requirements.txt $(READING)
+	@touch $@
+
+test-bioio: .venv-formats/.installed ## Readers through bioio, with CZI, LIF and ND2
+	PYTHONPATH=. .venv-formats/bin/python -m pytest tests/io
+
+test-aicsimageio: .venv-aicsimageio/.installed ## Readers through aicsimageio
+	PYTHONPATH=. .venv-aicsimageio/bin/python -m pytest tests/io
 
 bench: install ## Measure against peers
 	$(BIN)/python -m benchmarks

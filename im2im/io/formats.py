@@ -1,7 +1,5 @@
 """Which files are images, and what their names consist of."""
 
-import os
-
 TIFF = frozenset({".tif", ".tiff", ".tf2", ".tf8", ".btf", ".lsm", ".stk", ".svs", ".ndpi", ".scn"})
 ZARR = frozenset({".zarr"})
 PICTURE = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
@@ -12,12 +10,15 @@ TABLE = frozenset({".csv", ".parquet"})
 
 def split_name(name: str) -> tuple[str, str]:
     """Stem and suffix of a file name; ``.ome.tif`` and its like are one suffix: ``a.b.ome.tif`` → (``a.b``, ``.ome.tif``)."""
-    stem, suffix = os.path.splitext(name)
-    if stem[-4:].lower() == ".ome" and suffix.lower() in TIFF | ZARR:
+    stem, _, last = name.rpartition(".")
+    if not stem:
+        return name, ""
+    if stem[-4:].lower() == ".ome" and f".{last.lower()}" in TIFF | ZARR:
         return stem[:-4], name[len(stem) - 4 :]
-    return stem, suffix
+    return stem, f".{last}"
 
 
 def kind(name: str) -> str:
     """The last suffix of a file name in small letters: what its content should be."""
-    return os.path.splitext(name)[1].lower()
+    stem, _, last = name.rpartition(".")
+    return f".{last.lower()}" if stem else ""
