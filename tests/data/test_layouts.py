@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-
 from tests_shared import SMALL
 
 TRAINING = [setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))]
