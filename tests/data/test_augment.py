@@ -49,3 +49,15 @@ def test_an_oblong_patch_keeps_its_shape():
     changed = [flips()({"source": image}, seed)["source"] for seed in range(20)]
     assert {array.shape for array in changed} == {(1, 3, 4)}
     assert any(not np.array_equal(array, image) for array in changed)
+
+
+def test_gamma_changes_the_source_alone_and_keeps_its_range():
+    from omegaconf import OmegaConf
+
+    transforms = hydra.utils.instantiate(OmegaConf.load(CONF / "contrast.yaml").transforms, _convert_="all")
+    image = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
+    changed = Augmentation(transforms)({"source": image, "target": image}, 3)
+    assert np.array_equal(changed["target"], image)
+    assert not np.allclose(changed["source"], image, atol=0.01)
+    assert changed["source"].min() == pytest.approx(image.min(), abs=1e-4)
+    assert changed["source"].max() == pytest.approx(image.max(), abs=1e-3)

@@ -1,0 +1,33 @@
+"""Several views of one image, averaged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Network = Callable[[Tensor], Tensor]
+VIEWS = ((), (-1,), (-2,), (-2, -1))  # axes that are mirrored
+
+
+@dataclass(frozen=True)
+class FlipAverage:
+    """The mean over predictions of an image as it is and mirrored along Y, X and both (test-time augmentation).
+
+    Z keeps its direction. Four times the work; for networks that were trained with flips.
+
+    Args:
+        inference: Runs the network over one view.
+    """
+
+    inference: Callable[..., Tensor]
+
+    def __call__(self, network: Network, image: Tensor, multiple: tuple[int, ...]) -> Tensor:
+        """Predict C(Z)YX → C'(Z)YX on the CPU.
+
+        Args:
+            network: BC(Z)YX → BC'(Z)YX.
+            image: C(Z)YX.
+            multiple: What the network's input must be a multiple of, (Z)YX.
+        """
+        return torch.stack([torch.flip(self.inference(network, torch.flip(image, view), multiple), view) for view in VIEWS]).mean(0)
