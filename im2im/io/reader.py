@@ -10,6 +10,7 @@ from im2im.io import formats
 from im2im.io.aicsimageio import AicsimageioReader
 from im2im.io.bioio import BioioReader
 from im2im.io.image import Image
+from im2im.io.lif import open_lif
 from im2im.io.ome_zarr import open_zarr
 from im2im.io.picture import open_picture
 from im2im.io.tiff import open_tiff
@@ -22,7 +23,7 @@ __all__ = ["AicsimageioReader", "AutoReader", "BioioReader", "Reader"]
 
 @dataclass(frozen=True)
 class AutoReader:
-    """Chooses by suffix: TIFF, OME-Zarr and pictures directly, formats of vendors through bioio or aicsimageio.
+    """Chooses by suffix: TIFF, OME-Zarr and pictures directly, formats of vendors through bioio or aicsimageio (LIF: liffile).
 
     Args:
         axes: Of the arrays in the files, where their metadata are wrong or missing; see ``file_axes``.
@@ -56,6 +57,8 @@ def _opener(path: Path) -> Callable[[Path, str | None], list[Image]]:
 
 
 def _open_vendor(path: Path, axes: str | None) -> list[Image]:
+    if path.suffix.lower() == ".lif" and find_spec("liffile"):
+        return open_lif(path, axes)
     if find_spec("bioio"):
         return BioioReader(axes)(path)
     if find_spec("aicsimageio"):

@@ -52,16 +52,16 @@ def test_an_nd2_of_five_dimensions(shared_data: Path, reader):
     np.testing.assert_array_equal(image.read(region), image.read()[region])
 
 
-def test_the_scenes_of_a_lif_are_listed(shared_data: Path, reader):
+def test_the_scenes_of_a_lif_are_listed(shared_data: Path):
     pytest.importorskip("bioio_lif")
-    images = reader(shared_data / "formats" / "lif" / "LeicaLASX_wavelength-sweep_example.lif")
+    images = BioioReader()(shared_data / "formats" / "lif" / "LeicaLASX_wavelength-sweep_example.lif")
     assert [image.scene for image in images] == ["x_y_lambdaEmi", "x_y_lambdaExc", "x_y_z_t_lambdaEmi"]
     assert [image.shape for image in images] == [(1, 1, 1, 64, 64), (1, 1, 1, 64, 64), (2, 1, 11, 64, 64)]
     assert images[2].pixel_size == pytest.approx((0.5002027, 0.1048144, 0.1048144), rel=1e-5)
 
 
-def test_pixels_that_a_plug_in_cannot_read_are_an_error_that_names_the_file(shared_data: Path, reader):
+def test_pixels_that_a_plug_in_cannot_read_are_an_error_that_names_the_file(shared_data: Path):
     pytest.importorskip("bioio_lif")  # 2.0 does not know the axis of a wavelength sweep
-    image = reader(shared_data / "formats" / "lif" / "LeicaLASX_wavelength-sweep_example.lif")[0]
+    image = BioioReader()(shared_data / "formats" / "lif" / "LeicaLASX_wavelength-sweep_example.lif")[0]
     with pytest.raises(ValueError, match=r"^Cannot read .*wavelength-sweep_example\.lif: [^\n]*$"):
         image.read()
