@@ -1,6 +1,7 @@
 """The command line: ``python -m im2im`` and the console script ``im2im``."""
 
 import difflib
+import itertools
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ from im2im.nesting import leaves
 
 PACKAGE = Path(__file__).resolve().parent
 TRAIN = "im2im.stages.train.train"
+ONLY_SHOWN = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
+FIXED = {"task", "experiment", "framework", "network"}  # what a finished run is
 
 
 def main() -> None:
@@ -28,6 +31,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; tell() says them in one line
     OmegaConf.register_new_resolver("fresh_folder", fresh_folder, use_cache=True, replace=True)
     store_experiments()
+    sys.argv[1:] = with_custom_network(sys.argv[1:])
     name = store_run(sys.argv[1:]) or "config"
     hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)(app.job)()
 
@@ -38,10 +42,16 @@ def folder(name: str) -> Path:
 
 
 def fresh_folder(path: str) -> str:
-    """Give the path, numbered when it is taken, so that no run lands on another."""
-    candidate, number = path, 2
-    while Path(candidate).exists():
-        candidate, number = f"{path}-{number}", number + 1
+    """Make a folder of this name, numbered when it is taken, so that no run lands on another; none when the configuration is only shown."""
+    if ONLY_SHOWN & set(sys.argv):
+        return path
+    candidate = path
+    for number in itertools.count(2):
+        try:
+            Path(candidate).mkdir(parents=True)
+            break
+        except FileExistsError:
+            candidate = f"{path}-{number}"
     return candidate
 
 
@@ -67,21 +77,29 @@ def store_run(arguments: list[str]) -> str | None:
     run = given.get("run", "").strip("'\"")
     if run in {"", "null"}:
         return None
-    if fixed := given.keys() & {"task", "experiment"}:
+    if fixed := given.keys() & FIXED:
         raise ValueError(
             f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}"
         )
-    from im2im.saved import saved_configuration
+    from im2im.saved import saved_configuration, splits_of
 
     config = saved_configuration(run, trust=given.get("trust", "").lower() == "true")
+    if "splits" in config.data:
+        config.data.splits = splits_of(run)
     groups = [path.name for path in sorted(folder("conf").iterdir()) if path.name in given]
     mode = given.get("mode", "train" if config.mode._target_ == TRAIN else "")
     home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}
-    kept = {str(key): config._get_node(key) for key in config if key not in groups}
+    kept = {str(key): config._get_node(key) for key in config if key not in {*groups, "hydra", "defaults"}}
     defaults = ["runtime", "_self_", *({group: given[group].strip("[]").split(",")[:1]} for group in groups)]
-    node: dict[str, Any] = {"defaults": defaults, **kept, "run": run, "init": None, **home}
+    node: dict[str, Any] = {"defaults": defaults, **kept, "run": run, **home}
     ConfigStore.instance().store("saved_run", OmegaConf.create(node))
     return "saved_run"
+
+
+def with_custom_network(arguments: list[str]) -> list[str]:
+    """Let ``network._target_=CLASS`` alone start from an empty network instead of the settings of the default one."""
+    named = any(argument.startswith("network._target_=") for argument in arguments)
+    return ["network=custom", *arguments] if named and not {"network", "run"} & plain_settings(arguments).keys() else arguments
 
 
 def plain_settings(arguments: list[str]) -> dict[str, str]:
@@ -121,11 +139,14 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def known_keys() -> list[str]:
     """List the groups and keys of the default configuration, to find what a mistyped one meant."""
+    groups = {path.name for path in folder("conf").iterdir() if path.is_dir()}
+    chosen = [f"{key}={value}" for key, value in plain_settings(sys.argv[1:]).items() if key in groups | {"experiment"}]
+    stored = "saved_run.yaml" in ConfigStore.instance().repo
     with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = OmegaConf.to_container(hydra.compose("config"))
+        config = OmegaConf.to_container(hydra.compose("saved_run" if stored else "config", chosen))
     keys = [key for key, _ in leaves(config)]
     parents = {".".join(key.split(".")[:depth]) for key in keys for depth in range(1, key.count(".") + 1)}
-    return sorted({*keys, *parents, *(path.name for path in folder("conf").iterdir() if path.is_dir())})
+    return sorted({*keys, *parents, *groups})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from im2im.frameworks.base import Framework
 from im2im.io.image import Image
 from im2im.saved import saved_configuration
 from im2im.stages.predict import kept_axes, predict_image, squeezed
+from im2im.targets import check_targets
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Model:
     def _open(self, image: Any, axes: str | None) -> Image:
         """Open a path or wrap an array, with the run's selection of channels, time points and planes."""
         if isinstance(image, str | Path):
+            if axes is not None:
+                raise ValueError(f"axes are for arrays, got axes={axes} for {image}; a file says its own, or data.axes of the run does")
             scenes = self.source.open(Path(image))
             if len(scenes) != 1:
                 raise ValueError(f"{image} has {len(scenes)} scenes; predict one at a time, or use mode=predict")
@@ -72,6 +75,7 @@ def load(run: str | Path, trust: bool = False) -> Model:
     """
     config = saved_configuration(str(run), trust)
     config.output_dir = "."
+    check_targets(OmegaConf.to_container(config, resolve=True), trust)
     path = checkpoint.find(run)
     state = checkpoint.read(path)
     framework = app.build(config.framework)

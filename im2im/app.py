@@ -33,20 +33,26 @@ def run(cfg: DictConfig) -> Any:
     """Build everything that a configuration names and run its stage."""
     import pytorch_lightning as pl
 
+    from im2im.hardware import choose_precision
+    from im2im.targets import check_targets
+
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of the trainer's own making
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
+    check_short_keys(cfg)
+    if cfg.run is not None:
+        check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
     count_channels(cfg, data)
-    choose_hardware(cfg)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
     save(cfg)
     callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers)
+    precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, precision=precision)
     return build(cfg.mode)(trainer, framework, data)
 
 
@@ -66,13 +72,6 @@ def count_channels(cfg: DictConfig, data: Any) -> None:
     cfg.out_channels = cfg.out_channels or build(cfg.task).out_channels(target)
 
 
-def choose_hardware(cfg: DictConfig) -> None:
-    """Replace what is "auto" by what this machine does best."""
-    from im2im.hardware import choose_precision
-
-    cfg.hardware.precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-
-
 def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
     """Put the weights of ``run=`` or ``init=`` into the framework, and what a checkpoint of this run must say into its record."""
     from im2im import __version__, checkpoint
@@ -84,8 +83,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         checkpoint.load_weights(framework, state, path)
         told = {key: state["im2im"][key] for key in ("target_scale", "target_names")}
         framework.record.update(told, checkpoint=str(cfg.run))
-        trained_on = OmegaConf.create(state["im2im"]["config"]).data.get("root")
-        data.evaluating = cfg.data.get("root") != trained_on
+        data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
     elif cfg.init is not None:
         path = checkpoint.find(cfg.init)
         log.info(checkpoint.initialize(framework, checkpoint.read(path), path))
@@ -97,10 +95,33 @@ def save(cfg: DictConfig) -> None:
     from im2im.saved import resolved
 
     folder = Path(cfg.output_dir)
-    if (folder / "config.yaml").exists() and Path(str(cfg.run)).resolve() != folder.resolve():
+    goes_on = cfg.run is not None and Path(cfg.run).resolve() == folder.resolve()
+    if (folder / "config.yaml").exists() and not goes_on:
         raise ValueError(f"{folder} already holds a run; choose another hydra.run.dir, or go on with it by run={folder}")
     with replacing(folder / "config.yaml") as path:
-        path.write_text(OmegaConf.to_yaml(OmegaConf.create(resolved(cfg))))
+        path.write_text(OmegaConf.to_yaml(OmegaConf.create({**resolved(cfg), **({"run": None} if goes_on else {})})))
+
+
+def root_of(cfg: DictConfig) -> Path | None:
+    """Give the absolute folder of the data, however it was written."""
+    return Path(cfg.data.root).expanduser().resolve() if cfg.data.get("root") else None
+
+
+def check_short_keys(cfg: DictConfig) -> None:
+    """Refuse short keys of the wrong kind before anything is built.
+
+    Raises:
+        ValueError: Naming the key.
+    """
+    from im2im.frameworks.schedule import seconds_of
+
+    for key, kind, smallest in (("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0)):
+        if not isinstance(cfg[key], kind) or isinstance(cfg[key], bool) or cfg[key] < smallest:
+            raise ValueError(f"{key} must be a number of at least {smallest}, got {cfg[key]}; set {key}=NUMBER")
+    if cfg.spatial_dims not in {2, 3}:
+        raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
+    if cfg.max_time is not None:
+        seconds_of(cfg.max_time)
 
 
 def one_line(error: BaseException) -> str:

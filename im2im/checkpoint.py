@@ -49,7 +49,8 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} cannot be read as a checkpoint ({_first_line(error)}); give run= or init= a .ckpt made by im2im"
         ) from error
-    if not isinstance(checkpoint, dict) or "im2im" not in checkpoint or "state_dict" not in checkpoint:
+    record = checkpoint.get("im2im") if isinstance(checkpoint, dict) else None
+    if not isinstance(record, dict) or not {"config", "target_scale"} <= record.keys() or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is a checkpoint of something else; give run= or init= a .ckpt made by im2im")
     return checkpoint
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def choose_precision(wanted: str, accelerator: str, spatial_dims: int) -> str:
     """Choose the precision of a training.
 
-    Mixed bfloat16 where the hardware multiplies it natively, else single precision. Mixed bfloat16 training of 3D convolutions on a CPU
-    gives wrong gradients in torch and is refused.
+    Mixed bfloat16 where the hardware multiplies it natively, else single precision.
 
     Args:
         wanted: "auto", or a precision of the trainer.
@@ -22,16 +22,21 @@ def choose_precision(wanted: str, accelerator: str, spatial_dims: int) -> str:
         A precision of the trainer, such as "32-true" or "bf16-mixed".
 
     Raises:
-        ValueError: If the wanted precision is known to train wrongly.
+        ValueError: If the wanted precision is none of these.
     """
-    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    if wanted not in PRECISIONS:
+        raise ValueError(f"hardware.precision is one of {', '.join(PRECISIONS)}, got {wanted}; set hardware.precision=auto")
     if wanted != "auto":
-        if "bf16" in wanted and spatial_dims == 3 and not on_gpu:
-            raise ValueError(f"3D training on a CPU is wrong in bfloat16, got hardware.precision={wanted}; set hardware.precision=32-true")
         return wanted
-    if on_gpu:
+    if accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if spatial_dims == 2 and multiplies_bfloat16() else "32-true"
+
+
+def refuse_wrong_gradients(precision: str, device: str, spatial_dims: int) -> None:
+    """Raise ValueError where torch trains wrongly: mixed bfloat16 through 3D convolutions on a CPU."""
+    if "bf16" in precision and spatial_dims == 3 and device == "cpu":
+        raise ValueError(f"3D training on a CPU is wrong in bfloat16, got hardware.precision={precision}; set hardware.precision=32-true")
 
 
 def multiplies_bfloat16() -> bool:

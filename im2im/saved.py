@@ -6,9 +6,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from im2im import checkpoint
 from im2im.nesting import leaves
-from im2im.targets import check_targets
+from im2im.targets import check_saved
 
 FOLDER = "<output_dir>"
+MISSING = object()
+OF_EACH_RUN = {"output_dir", "run"}
 
 
 def saved_configuration(run: str, trust: bool = False) -> DictConfig:
@@ -23,11 +25,11 @@ def saved_configuration(run: str, trust: bool = False) -> DictConfig:
     Raises:
         ValueError: If there is no checkpoint, or the configuration names a class that is not allowed.
     """
-    path = checkpoint.find(run)
+    path = checkpoint.find(run, "last")  # of the latest part of the training
     config = OmegaConf.create(checkpoint.read(path)["im2im"]["config"])
     if folder := checkpoint.folder_of(path):
         take_edits(config, OmegaConf.load(folder / "config.yaml"))
-    check_targets(OmegaConf.to_container(config), trust)
+    check_saved(OmegaConf.to_container(config), trust)
     return config
 
 
@@ -46,9 +48,42 @@ def _with_folder(node: Any) -> Any:
     return node.replace(FOLDER, "${output_dir}") if isinstance(node, str) else node
 
 
+def splits_of(run: str) -> str | None:
+    """Give the splits.csv of a run, or None where its checkpoint was moved out of it."""
+    folder = checkpoint.folder_of(checkpoint.find(run))
+    return str(folder / "splits.csv") if folder and (folder / "splits.csv").is_file() else None
+
+
 def take_edits(config: DictConfig, edited: Any) -> None:
-    """Change the values of a composed configuration that differ in its resolved, edited copy."""
-    known = dict(leaves(resolved(config)))
-    for key, value in leaves(OmegaConf.to_container(edited)):
-        if key not in {"output_dir", "run"} and (key not in known or known[key] != value):
-            OmegaConf.update(config, key, value, force_add=True)
+    """Change the values of a composed configuration that differ in its resolved, edited copy.
+
+    What others interpolate goes first, so that it still reaches them; what then differs was edited in its own place.
+    """
+    before = dict(leaves(resolved(config)))
+    changed = [(key, value) for key, value in leaves(OmegaConf.to_container(edited)) if before.get(key, MISSING) != value]
+    for linked in (False, True):
+        now = dict(leaves(resolved(config)))
+        for key, value in changed:
+            if key not in OF_EACH_RUN and now.get(key, MISSING) != value and (_link(config, key) is not None) <= linked:
+                _unlink(config, key)
+                OmegaConf.update(config, key, value, force_add=True)
+
+
+def _link(config: DictConfig, key: str) -> str | None:
+    """Find the shortest part of a dotted key that is an interpolation."""
+    node: Any = config
+    parts = key.split(".")
+    for length, part in enumerate(parts, start=1):
+        if not isinstance(node, DictConfig) or part not in node:
+            return None
+        if OmegaConf.is_interpolation(node, part):
+            return ".".join(parts[:length])
+        node = node._get_node(part)
+    return None
+
+
+def _unlink(config: DictConfig, key: str) -> None:
+    """Put copies in the place of interpolated parents of a key."""
+    while (link := _link(config, key)) not in {None, key}:
+        copy = OmegaConf.create(OmegaConf.to_container(OmegaConf.select(config, str(link))))
+        OmegaConf.update(config, str(link), copy, merge=False)

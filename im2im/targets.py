@@ -1,8 +1,11 @@
 """Which classes a saved configuration may name: data from elsewhere must not choose what code runs."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any
+
+from im2im.nesting import leaves
 
 CLASSES = (
     "im2im",
@@ -15,6 +18,9 @@ CLASSES = (
     "pytorch_lightning.callbacks",
     "pytorch_lightning.loggers",
 )
+EXCLUDED = ("monai.transforms.io",)  # call readers and writers by name
+RESOLVER = re.compile(r"\$\{([^}:]*):|\$\{\s*(?=\$)")
+RESOLVERS = {"oc.select", "hydra"}
 SINGLE = ("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer")
 FUNCTIONS = ("im2im.stages", "im2im.metrics")
 
@@ -36,6 +42,26 @@ def check_targets(config: Any, trust: bool = False) -> None:
             )
 
 
+def check_saved(config: Any, trust: bool = False) -> None:
+    """Refuse a saved configuration that names foreign classes, or computes values by more than looking up other ones.
+
+    Args:
+        config: As composed, with its interpolations.
+        trust: Allow everything.
+
+    Raises:
+        ValueError: Naming the key and the target or interpolation.
+    """
+    check_targets(config, trust)
+    for key, value in [] if trust else leaves(config):
+        for text in value if isinstance(value, list) else [value]:
+            for resolver in RESOLVER.findall(text) if isinstance(text, str) else []:
+                if resolver.strip() not in RESOLVERS:
+                    raise ValueError(
+                        f"the run's configuration computes {key} by {text!r}, which is not allowed; set trust=true if you trust it"
+                    )
+
+
 def _named(config: Any, path: str = "config") -> Iterator[tuple[str, Any]]:
     """Give every target with the key under which it stands."""
     items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
@@ -53,7 +79,7 @@ def _allowed(target: Any) -> bool:
     found = _locate(target)
     origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
     if isinstance(found, type):
-        return _within(origin, (*CLASSES, *SINGLE))
+        return _within(origin, (*CLASSES, *SINGLE)) and not _within(origin, EXCLUDED)
     return callable(found) and _within(origin, FUNCTIONS)
 
 

@@ -16,7 +16,7 @@ class Holder(nn.Module):
 
 
 def saved(module: nn.Module, path) -> dict:
-    torch.save({"state_dict": module.state_dict(), "im2im": {"version": "0"}}, path)
+    torch.save({"state_dict": module.state_dict(), "im2im": {"config": "", "target_scale": {}}}, path)
     return checkpoint.read(path)
 
 

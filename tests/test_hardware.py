@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from im2im import hardware
 
@@ -22,7 +21,13 @@ def test_what_is_asked_for_is_kept():
     assert hardware.choose_precision("16-mixed", "gpu", 2) == "16-mixed"
 
 
-def test_wrong_gradients_are_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_wrong_gradients_are_refused():
     with pytest.raises(ValueError, match="set hardware.precision=32-true"):
-        hardware.choose_precision("bf16-mixed", "auto", 3)
+        hardware.refuse_wrong_gradients("bf16-mixed", "cpu", 3)
+    hardware.refuse_wrong_gradients("bf16-mixed", "cpu", 2)
+    hardware.refuse_wrong_gradients("bf16-mixed", "cuda", 3)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match=r"hardware\.precision is one of .* got bf16-true"):
+        hardware.choose_precision("bf16-true", "cpu", 2)

@@ -53,3 +53,12 @@ def test_the_traceback_comes_when_it_is_asked_for(tmp_path):
     done = subprocess.run(code, cwd=tmp_path, env={**environment(), "HYDRA_FULL_ERROR": "1"}, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_runs_that_start_together_get_folders_of_their_own(tmp_path):
+    (tmp_path / "outputs").mkdir()
+    code = "import sys; sys.argv = ['im2im']; from im2im.__main__ import fresh_folder; print(fresh_folder('outputs/day/time'))"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert len({process.communicate()[0] for process in processes}) == 4

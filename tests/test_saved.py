@@ -58,3 +58,34 @@ def test_keys_beside_run_are_checked_against_the_saved_configuration(trained, tm
 def test_several_options_of_a_group_can_be_chosen_beside_a_run(trained, tmp_path):
     run = command(tmp_path, f"run={trained}", "mode=evaluate", "logger=[csv,tensorboard]")
     assert set(yaml.safe_load((run / "config.yaml").read_text())["logger"]) == {"csv", "tensorboard"}
+
+
+def test_an_edit_of_an_interpolated_part_keeps_the_rest_of_it(trained, tmp_path):
+    copy = edited(trained, tmp_path, lambda config: config["framework"]["network"].update(channels=3))
+    config = saved_configuration(str(copy))
+    assert (config.framework.network.channels, config.network.channels) == (3, 2)
+    assert config.framework.network._target_.endswith("FNet")
+
+
+def test_an_edit_of_a_short_key_does_not_cut_what_follows_it(trained, tmp_path):
+    def change(config):
+        config["max_epochs"] = config["trainer"]["max_epochs"] = config["scheduler"]["max_epochs"] = 7
+
+    config = saved_configuration(str(edited(trained, tmp_path, change)))
+    assert config.trainer.max_epochs == 7
+    config.max_epochs = 9
+    assert config.trainer.max_epochs == 9
+
+
+def test_settings_of_hydra_in_a_run_are_not_taken_up(trained, tmp_path):
+    harm = tmp_path / "harm"
+    handler = {"()": "os.mkdir", "path": str(harm)}
+    copy = edited(trained, tmp_path, lambda config: config.update(hydra={"job_logging": {"handlers": {"evil": handler}}}))
+    command(tmp_path, "mode=evaluate", f"run={copy}")
+    assert not harm.exists()
+
+
+def test_values_computed_in_a_run_are_refused(trained, tmp_path):
+    copy = edited(trained, tmp_path, lambda config: config["network"].update(channels="${oc.env:HOME}"))
+    with pytest.raises(ValueError, match=r"computes network\.channels"):
+        saved_configuration(str(copy))

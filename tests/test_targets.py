@@ -1,6 +1,6 @@
 import pytest
 
-from im2im.targets import check_targets
+from im2im.targets import check_saved, check_targets
 
 ALLOWED = [
     "im2im.networks.fnet.FNet",
@@ -53,3 +53,23 @@ def test_anything_else_is_refused(target):
 
 def test_whoever_trusts_a_run_gets_it():
     check_targets({"network": {"_target_": "somebody.elses.Network"}}, trust=True)
+
+
+@pytest.mark.parametrize("target", ["monai.transforms.LoadImage", "monai.transforms.LoadImaged", "monai.transforms.SaveImage"])
+def test_what_calls_others_by_name_is_refused(target):
+    with pytest.raises(ValueError, match="not allowed"):
+        check_targets({"transform": {"_target_": target, "reader": "os.system"}})
+
+
+@pytest.mark.parametrize(
+    "value", ["${oc.create:{_target_:os.system}}", "${oc.env:SECRET}", "${ oc.decode : x}", "${${name}:x}", "a ${oc.dict.keys:b} c"]
+)
+def test_a_saved_configuration_looks_up_values_and_computes_none(value):
+    with pytest.raises(ValueError, match=r"computes network\.x by .* set trust=true"):
+        check_saved({"network": {"x": value}})
+    check_saved({"network": {"x": value}}, trust=True)
+
+
+@pytest.mark.parametrize("value", ["${batch_size}", "${data.root}/x", "${oc.select:by_dims.${spatial_dims}.size}", "${hydra:runtime.output_dir}", 3])
+def test_looking_up_values_is_allowed(value):
+    check_saved({"network": {"x": value}})

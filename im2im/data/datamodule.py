@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
-from im2im.data.index import Entry, Images, fitted
+from im2im.data.fitting import fitted, gigabytes
+from im2im.data.index import Entry, Images
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.io.pairing import Pair, write_splits
@@ -32,7 +33,10 @@ class ImageData(pl.LightningDataModule):
         augmentation: Changes training patches at random.
         seed: Of patches and their order.
         workers: Processes that prepare patches.
-        memory: GB of images that may be kept in memory.
+        memory: GB of images that may be kept in memory; a split is kept as a whole, or read patch by patch.
+
+    Raises:
+        ValueError: If the patches have another number of axes than the images.
     """
 
     def __init__(
@@ -49,8 +53,15 @@ class ImageData(pl.LightningDataModule):
         super().__init__()
         self.images, self.source, self.target, self.sampling = images, source, target, sampling
         self.augmentation, self.seed, self.workers, self.memory = augmentation, seed, workers, memory
+        if len(sampling.patch_size) != target.spatial_dims:
+            raise ValueError(
+                f"patch_size has {len(sampling.patch_size)} lengths but spatial_dims={target.spatial_dims}, got {sampling.patch_size}; "
+                f"set patch_size={'[128,128]' if target.spatial_dims == 2 else '[16,64,64]'}"
+            )
         self.evaluating = False
+        self._wanted: dict[str, int | None] = {}  # channels by role
         self._entries: dict[str, list[Entry]] = {}
+        self._memory_left = memory
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -66,9 +77,27 @@ class ImageData(pl.LightningDataModule):
         if split not in self._entries:
             opened = [entry for pair in self.pairs if pair.split == split for entry in self.images.open(pair, self.source, self.target)]
             for entry in opened:
+                self._check_wanted(entry)
                 self._check_channels(entry, opened[0])
-            self._entries[split] = fitted(opened, self.source, self.target, self.memory, self.workers)
+            keep = gigabytes(opened) <= self._memory_left
+            self._memory_left -= gigabytes(opened) if keep else 0
+            self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers)
         return self._entries[split]
+
+    def require_channels(self, in_channels: int, target_channels: int | None = None) -> None:
+        """Say what a trained network takes and was trained on, so that images of other channels are refused when they are opened.
+
+        Args:
+            in_channels: Channels of its sources.
+            target_channels: Channels of its targets; None where that is not known.
+
+        Raises:
+            ValueError: If an image that is already open has other channels.
+        """
+        self._wanted = {"source": in_channels, "target": target_channels}
+        for entries in self._entries.values():
+            for entry in entries:
+                self._check_wanted(entry)
 
     def channels(self) -> tuple[int, int]:
         """Look at the first pair that can be opened for the number of source and target channels."""
@@ -127,6 +156,15 @@ class ImageData(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # leaves the global random state alone
         )
+
+    def _check_wanted(self, entry: Entry) -> None:
+        """Raise unless an entry has the channels that the network takes."""
+        for role, wanted in self._wanted.items():
+            image = getattr(entry, role)
+            if wanted is not None and image.shape[1] != wanted:
+                raise ValueError(
+                    f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.{role}_channels"
+                )
 
     def _check_channels(self, entry: Entry, first: Entry) -> None:
         """Raise unless an entry has the channels of the first one."""

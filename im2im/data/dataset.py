@@ -29,14 +29,18 @@ class Cutter:
 
     def __call__(self, entry: Entry, region: Region) -> dict[str, np.ndarray]:
         """Give "source", "target" and, where used, "cost_map" as C(Z)YX float32."""
-        if entry.source_scale is None or entry.target_scale is None:
-            raise ValueError(f"{entry.name} has no statistics yet; fit the normalization first")
-        source = entry.source_scale.apply(self.source.array(entry.source, region, entry.time))
-        target = entry.target_scale.apply(self.target.array(entry.target, region, entry.time))
+        source, target = self.normalized(entry, region)
         sample = {"source": fill_up(source, self.patch_size), "target": fill_up(target, self.patch_size)}
         if self.with_cost_map:
             sample["cost_map"] = fill_up(self.cost_map(entry, region), self.patch_size, mode="constant")
         return sample
+
+    def normalized(self, entry: Entry, region: Region | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Give source and target of a whole entry, or of a region, C(Z)YX float32, by the statistics of the whole."""
+        if entry.source_scale is None or entry.target_scale is None:
+            raise ValueError(f"{entry.name} has no statistics yet; fit the normalization first")
+        source = entry.source_scale.apply(self.source.array(entry.source, region, entry.time))
+        return source, entry.target_scale.apply(self.target.array(entry.target, region, entry.time))
 
     def cost_map(self, entry: Entry, region: Region | None = None) -> np.ndarray:
         """Read the cost map as 1(Z)YX float32; ones where the entry has none."""

@@ -1,20 +1,15 @@
 """What there is to train on: pairs of opened images with the statistics that normalize them."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from im2im.data.side import Side
 from im2im.data.synthetic import SyntheticCells, write_folder
 from im2im.io.image import Image
-from im2im.io.pairing import Pair, as_test, split
+from im2im.io.pairing import Pair, as_test, keep_splits, split
 from im2im.normalization import Affine
-
-GIGABYTE = 2**30
 
 
 @dataclass(frozen=True)
@@ -68,16 +63,20 @@ class Files:
         layout: Lists the pairs on disk.
         fractions: Share of "val" and "test" where the data do not come split.
         seed: Of the split.
+        splits: A ``splits.csv`` whose assignment is kept instead of drawing one; images that it does not list are left out.
     """
 
     layout: Layout
     fractions: dict[str, float] = field(default_factory=lambda: {"val": 0.1, "test": 0.2})
     seed: int = 0
+    splits: str | None = None
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List all pairs, each with its split."""
         pairs = self.layout()
-        return as_test(pairs) if evaluating else split(pairs, self.seed, self.fractions)
+        if evaluating:
+            return as_test(pairs)
+        return split(pairs, self.seed, self.fractions) if self.splits is None else keep_splits(pairs, self.splits)
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open the files of one pair.
@@ -119,13 +118,20 @@ class Synthetic:
         cells: The simulation.
         counts: How many images each split has: "train", "val", "test".
         target: What is predicted: "target" (fluorescence), "mask" or "instances".
-        folder: Where to write them as files too, for data=folders or for looking at; it must be empty.
+        folder: Where to write them as files too, for data=folders or for looking at; nothing else may be in it.
+        root: Not taken: simulated cells come from no folder.
     """
 
     cells: SyntheticCells
     counts: dict[str, int]
     target: str = "target"
     folder: str | None = None
+    root: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that would silently not be read."""
+        if self.root is not None:
+            raise ValueError(f"data=synthetic takes no data.root, got {self.root}; add data=folders")
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List the images of every split; all differ."""
@@ -151,45 +157,3 @@ def _check_shapes(source: Image, other: Image) -> None:
     here, there = (image.shape[:1] + image.shape[2:] for image in (source, other))
     if here != there:
         raise ValueError(f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); both must show the same field")
-
-
-def fitted(entries: list[Entry], source: Side, target: Side, memory: float, workers: int) -> list[Entry]:
-    """Fit the normalization of every entry, each file read once; keep the images in memory when all fit.
-
-    Args:
-        entries: Opened pairs.
-        source: How sources are normalized.
-        target: How targets are normalized.
-        memory: Images are kept when together they need at most this many GB.
-        workers: Threads that read.
-    """
-    keep = sum(_bytes(entry) for entry in entries) <= memory * GIGABYTE
-
-    def fit(entry: Entry) -> Entry:
-        if keep:
-            entry = _in_memory(entry)
-        return replace(entry, source_scale=source.fit(entry.source, entry.time), target_scale=target.fit(entry.target, entry.time))
-
-    with ThreadPoolExecutor(max(workers, 2)) as pool:
-        return list(pool.map(fit, entries))
-
-
-def _images(entry: Entry) -> dict[str, Image]:
-    """Give the images of an entry by role."""
-    images = {"source": entry.source, "target": entry.target}
-    return images if entry.cost_map is None else {**images, "cost_map": entry.cost_map}
-
-
-def _bytes(entry: Entry) -> int:
-    """Count the bytes of one time point of an entry."""
-    return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in _images(entry).values())
-
-
-def _in_memory(entry: Entry) -> Entry:
-    """Read one time point of an entry, once and for all."""
-    now = (slice(entry.time, entry.time + 1), *[slice(None)] * 4)
-    read = {
-        role: Image.from_array(image.read(now), "TCZYX", str(image.path), image.pixel_size, image.channel_names)
-        for role, image in _images(entry).items()
-    }
-    return replace(entry, time=0, source=read["source"], target=read["target"], cost_map=read.get("cost_map"))

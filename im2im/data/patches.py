@@ -1,5 +1,6 @@
 """Where patches lie within an image, and how an image that is smaller than a patch is filled up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +25,14 @@ class Sampling:
     validation_patches: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse sizes below one."""
+        """Refuse what is no size, and numbers below one."""
+        if not isinstance(self.patch_size, Sequence) or not all(isinstance(pixels, int) for pixels in self.patch_size):
+            raise ValueError(f"patch_size has a whole number for each axis, got {self.patch_size}; set patch_size=[128,128]")
         object.__setattr__(self, "patch_size", tuple(self.patch_size))
         for key in ("batch_size", "patches_per_image", "validation_patches"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}; set {key}=1 or more")
-        if min(self.patch_size) < 1:
+        if min(self.patch_size, default=0) < 1:
             raise ValueError(f"patch_size must be positive, got {self.patch_size}; set patch_size=[128,128]")
 
 

@@ -31,6 +31,11 @@ class Side:
     spatial_dims: int
     name: str = "source"
 
+    def __post_init__(self) -> None:
+        """Refuse other numbers of dimensions."""
+        if self.spatial_dims not in (2, 3):
+            raise ValueError(f"images are used as planes or stacks, got spatial_dims={self.spatial_dims}; set spatial_dims=2 or 3")
+
     def open(self, path: Path, scene: str | int | None = None, channel: str | int | None = None) -> list[Image]:
         """Open the chosen scenes of a file; nothing is read yet.
 
@@ -55,6 +60,10 @@ class Side:
         whole = image.read((slice(time, time + 1), EVERYTHING, *planes, *spatial))[0]
         return whole if self.spatial_dims == 3 else whole[:, 0]
 
-    def fit(self, image: Image, time: int = 0) -> Affine:
-        """Fit the normalization on one time point of an image."""
-        return self.normalization.fit(self.array(image, time=time))
+    def fit(self, image: Image, time: int = 0, cost_map: Image | None = None) -> Affine:
+        """Fit the normalization on one time point of an image, without the pixels where its cost map is 0."""
+        array = self.array(image, time=time)
+        if cost_map is not None:
+            included = self.array(cost_map, time=time)[:1] > 0
+            array = np.where(included, array, np.float32(np.nan))
+        return self.normalization.fit(array)

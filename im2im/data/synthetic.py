@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from im2im.data.optics import CONTRASTS, Spacing, expose, fluoresce, shade, transmit
 from im2im.data.simulation import Specimen, grow
+from im2im.files import replacing
 
 PIXEL_SIZE: Spacing = (1.0, 0.3, 0.3)  # µm
 PROJECTION = 100.0  # µm: in 2D one slab holds everything
@@ -21,6 +22,7 @@ LAMP = (1200.0, 5000.0)  # electrons per pixel of the label-free image
 LASER = {2: (25.0, 150.0), 3: (150.0, 600.0)}  # electrons per µm of stained nucleus
 AUTOFLUORESCENCE = 0.012  # of cytoplasm, relative to a stained nucleus
 STACK_DEFOCUS = (-0.3, 0.3)  # µm between the label-free and the fluorescence stack
+ROLES = ("source", "target", "mask", "instances")
 DEFAULT_SIZE = {2: (256, 256), 3: (24, 128, 128)}
 
 
@@ -133,26 +135,39 @@ def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int])
 
     The number in the name is the index of the image; the splits go on counting, so no two share an image.
 
+    What an earlier call wrote, whole or in part, is gone on with. Each file appears at once.
+
     Args:
         cells: What to write.
         folder: Where to; made if it is not there.
         splits: Number of images of each split.
 
     Raises:
-        ValueError: The folder holds files already.
+        ValueError: The folder holds other files already.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"The folder for synthetic images is not empty, got {folder}; choose a new folder or remove this one")
-    names = (split for split, count in splits.items() for _ in range(count))
-    for index, split in enumerate(names):
+    names = [split for split, count in splits.items() for _ in range(count)]
+    indices = {folder / part / role / f"cells_{index:03d}.tif": index for index, part in enumerate(names) for role in ROLES}
+    written = _written(folder, indices, cells)
+    for index in sorted({index for path, index in indices.items() if path not in written}):
         for role, image in cells(index).items():
-            path = folder / split / role / f"cells_{index:03d}.tif"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, image, cells.pixel_size)
+            _write(folder / names[index] / role / f"cells_{index:03d}.tif", image, cells.pixel_size)
+
+
+def _written(folder: Path, indices: Mapping[Path, int], cells: SyntheticCells) -> set[Path]:
+    """Give the files that are there; raise unless all of them are among these images, by their names and by the look of one."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"The folder for synthetic images is a file, got {folder}; choose a new folder")
+    there = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    one = min(there & indices.keys(), default=None)
+    same = one is None or np.array_equal(tifffile.imread(one), cells(indices[one])[one.parent.name])
+    if there - indices.keys() or not same:
+        raise ValueError(f"The folder for synthetic images is not empty, got {folder}; choose a new folder or remove this one")
+    return there
 
 
 def _write(path: Path, image: np.ndarray, pixel_size: Spacing) -> None:
     z, y, x = pixel_size
     axes = {"axes": "YX"} if image.ndim == 2 else {"axes": "ZYX", "spacing": z}
-    tifffile.imwrite(path, image, imagej=True, resolution=(1 / x, 1 / y), metadata={**axes, "unit": "um"})
+    with replacing(path) as temporary:
+        tifffile.imwrite(temporary, image, imagej=True, resolution=(1 / x, 1 / y), metadata={**axes, "unit": "um"})

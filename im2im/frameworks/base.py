@@ -101,7 +101,8 @@ class Framework(pl.LightningModule):
         return optimizers, schedulers
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedules."""
+        """Log the learning rate of the network, then step the schedules."""
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         for config in self.trainer.lr_scheduler_configs:
             config.scheduler.step()  # type: ignore[call-arg]
 

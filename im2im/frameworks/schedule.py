@@ -43,11 +43,11 @@ class Cosine(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a resumed training needs: the epoch and the time spent."""
-        return {"last_epoch": self.last_epoch, "base_lrs": self.base_lrs, "spent": self.spent + time.monotonic() - self.start}
+        return {"last_epoch": self.last_epoch, "spent": self.spent + time.monotonic() - self.start}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved epoch and time; max_epochs and max_time may have changed."""
-        self.last_epoch, self.base_lrs, self.spent = state_dict["last_epoch"], state_dict["base_lrs"], state_dict["spent"]
+        """Go on from a saved epoch and time; learning rate, max_epochs and max_time may have changed."""
+        self.last_epoch, self.spent = state_dict["last_epoch"], state_dict["spent"]
         self.start = time.monotonic()
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate

@@ -9,10 +9,10 @@ from im2im.io.columns import read_columns
 from im2im.io.formats import IMAGE, TABLE, ZARR, kind
 from im2im.io.listing import by_stem, image_names, refuse_single
 from im2im.io.pair import SPLITS, Pair, group_of
-from im2im.io.splits import as_test, split, write_splits
+from im2im.io.splits import as_test, keep_splits, split, write_splits
 from im2im.io.table import Table
 
-__all__ = ["Folders", "Pair", "Table", "Tagged", "as_test", "list_images", "split", "write_splits"]
+__all__ = ["Folders", "Pair", "Table", "Tagged", "as_test", "keep_splits", "list_images", "split", "write_splits"]
 
 
 @dataclass(frozen=True)

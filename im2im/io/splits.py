@@ -1,6 +1,7 @@
 """Which pair serves training, validation and test."""
 
 import csv
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,10 @@ from types import MappingProxyType
 import numpy as np
 
 from im2im.files import replacing
+from im2im.io.columns import read_columns
 from im2im.io.pair import SPLITS, Pair
+
+log = logging.getLogger(__name__)
 
 FRACTIONS = MappingProxyType({"val": 0.1, "test": 0.2})
 
@@ -67,8 +71,48 @@ def as_test(pairs: list[Pair]) -> list[Pair]:
 
 
 def write_splits(pairs: list[Pair], path: str | Path) -> None:
-    """Write which file served what: a CSV with columns split, name, group, source, target, cost_map."""
+    """Write which file served what: a CSV with columns split, name, group, source, target, cost_map; paths of files are absolute."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("split", "name", "group", "source", "target", "cost_map"))
-        writer.writerows((pair.split, pair.name, pair.group, pair.source, pair.target, pair.cost_map) for pair in pairs)
+        for pair in pairs:
+            paths = (path.resolve() if path and path.exists() else path for path in (pair.source, pair.target, pair.cost_map))
+            writer.writerow((pair.split, pair.name, pair.group, *paths))
+
+
+def keep_splits(pairs: list[Pair], path: str | Path) -> list[Pair]:
+    """Give pairs the split that a ``splits.csv`` says, found by the path of their source; a pair that is not in it is left out.
+
+    Args:
+        pairs: Whatever their splits.
+        path: What :func:`write_splits` wrote.
+
+    Raises:
+        ValueError: There is no such table, it says something else than a split, or a source that it lists is no longer there.
+    """
+    listed = _listed(Path(path))
+    found = {pair.source.resolve() for pair in pairs}
+    if gone := [source for source in listed if source not in found]:
+        raise ValueError(f"{len(gone)} of {len(listed)} images of {path} are gone: {gone[0]}; bring them back, or set data.splits=null")
+    chosen = [(pair, _listed_split(pair, listed.get(pair.source.resolve(), {}))) for pair in pairs]
+    kept = [replace(pair, split=name) for pair, name in chosen if name is not None]
+    if len(kept) < len(pairs):
+        log.warning("%d of %d pairs are left out: %s does not list them", len(pairs) - len(kept), len(pairs), path)
+    return kept
+
+
+def _listed(path: Path) -> dict[Path, dict[str, str]]:
+    """Source → name → split; a source of several scenes or channels has several names."""
+    columns = read_columns(path, ("split", "name", "source"))
+    listed: dict[Path, dict[str, str]] = {}
+    for name, source, part in zip(columns["name"], columns["source"], columns["split"], strict=True):
+        if part not in SPLITS:
+            raise ValueError(f"a split in {path} is train, val or test, got {part!r}; correct data.splits")
+        listed.setdefault(Path(str(source)).resolve(), {})[str(name)] = part
+    return listed
+
+
+def _listed_split(pair: Pair, by_name: Mapping[str, str]) -> str | None:
+    """Tell a pair's split by its name where its source serves several splits."""
+    splits = set(by_name.values())
+    return splits.pop() if len(splits) == 1 else by_name.get(pair.name)

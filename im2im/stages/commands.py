@@ -22,9 +22,10 @@ def commands(framework: Framework, data: ImageData, run: Path) -> dict[str, str]
     checkpoint = framework.record.get("checkpoint")
     origin = Path(checkpoint) if checkpoint else run
     example = example_input(data, run)
+    other = "data.root=DATA" if example.parent != run else "data=folders data.root=DATA"
     return {
         "predict": _command("predict", run=origin, input=example, output=run / "predictions"),
-        "evaluate on other data": f"{_command('evaluate', run=origin)} data=folders data.root=DATA",
+        "evaluate on other data": f"{_command('evaluate', run=origin)} {other}",
     }
 
 

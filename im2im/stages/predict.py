@@ -50,11 +50,12 @@ def predict(
     if "target_scale" not in framework.record:
         raise ValueError("mode=predict needs a trained network, got none; set run= to a run folder or .ckpt")
     framework.to(trainer.strategy.root_device)
-    written, failed = [], []
+    written: list[Path] = []
+    failed: list[Exception] = []
     paths = list_images(str(input))
     for path in track(paths, "predicting", transient=True):
         try:
-            written += predict_file(framework, data.source, path, Path(str(output)), format, overwrite)
+            written += predict_file(framework, data.source, path, Path(str(output)), format, overwrite, set(written))
         except (OSError, ValueError) as error:
             log.warning("not predicted: %s", error)
             failed.append(error)
@@ -64,11 +65,15 @@ def predict(
     return written
 
 
-def predict_file(framework: Framework, source: Side, path: Path, folder: Path, format: str | None, overwrite: bool) -> list[Path]:
-    """Predict the chosen scenes of one file and write each; gives the paths written."""
+def predict_file(
+    framework: Framework, source: Side, path: Path, folder: Path, format: str | None, overwrite: bool, taken: set[Path]
+) -> list[Path]:
+    """Predict the chosen scenes of one file and write each, but never over another of this time; gives the paths written."""
     scenes = source.open(path)
     targets = [output_path(path, folder, format, image.scene if len(scenes) > 1 else "") for image in scenes]
     for target in targets:
+        if target in taken or targets.count(target) > 1:
+            raise FileExistsError(f"{path} would be written to {target}, as another input is; predict them into different output= folders")
         if target.exists() and not overwrite:
             raise FileExistsError(f"{target} exists; set mode.overwrite=true or another output=")
     for image, target in zip(scenes, targets, strict=True):

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
+from im2im.hardware import refuse_wrong_gradients
 from im2im.stages.evaluate import evaluate
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,12 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     Raises:
         ValueError: If there is nothing to train on, or training gave no usable checkpoint.
     """
+    if not trainer.checkpoint_callbacks:
+        raise ValueError(
+            "training keeps no checkpoint without callbacks.checkpoint; choose callbacks=[default,ema], with default among them"
+        )
+    refuse_wrong_gradients(trainer.precision, trainer.strategy.root_device.type, data.source.spatial_dims)
+    framework.record.pop("checkpoint", None)
     data.write_splits(Path(folder))
     framework.record["target_scale"] = data.target_scale().to_dict()
     framework.record["target_names"] = list(data.entries("train")[0].target.channel_names)
@@ -39,6 +46,8 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     seconds = time.perf_counter() - start
     log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, framework.device)
+    if not list(Path(folder).glob("checkpoints/*.ckpt")):
+        raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     best = find(folder)
     load_weights(framework, read(best), best)
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": str(trainer.strategy.root_device)}

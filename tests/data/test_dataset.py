@@ -5,7 +5,8 @@ import pytest
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
-from im2im.data.index import Entry, fitted
+from im2im.data.fitting import fitted
+from im2im.data.index import Entry
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.io.image import Image
@@ -26,7 +27,7 @@ def entry(array: np.ndarray, cost_map: np.ndarray | None = None, normalization=I
     mask = None if cost_map is None else Image.from_array(cost_map, axes)
     opened = Entry("a", Image.from_array(array, axes), Image.from_array(array * 10.0, axes), mask)
     one = side(array.ndim, normalization)
-    return fitted([opened], one, one, memory=1, workers=1)[0]
+    return fitted([opened], one, one, keep=True, workers=1)[0]
 
 
 def patches(entries, size=(4, 4), seed=0, spatial_dims=2, with_cost_map=False) -> TrainingPatches:

@@ -175,3 +175,18 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(trained, images, im
         im2im("mode=predict", f"run={trained}", f"input={images}", f"output={tmp_path}/out")
     assert "No space left" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_two_inputs_of_one_name_do_not_overwrite_each_other(trained, im2im, tmp_path, capsys):
+    for folder, value in (("p", 1), ("q", 2)):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "a.tif", np.random.default_rng(value).integers(0, 99, (32, 32), np.uint8))
+    with pytest.raises(SystemExit):
+        im2im("mode=predict", f"run={trained}", f'input="{tmp_path}/[pq]/a.tif"', f"output={tmp_path}/out", "mode.overwrite=true")
+    assert "as another input is" in capsys.readouterr().err
+
+
+def test_a_run_trained_in_bfloat16_elsewhere_predicts_here(trained_3d, im2im, tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 32, 32), np.uint8))
+    im2im("mode=predict", f"run={trained_3d}", f"input={tmp_path}/x.tif", f"output={tmp_path}/out", "hardware.precision=bf16-mixed")
+    assert (tmp_path / "out" / "x.tif").exists()

@@ -156,3 +156,84 @@ def test_a_run_never_lands_on_another(trained, tmp_path, capsys):
         command(tmp_path, *SMALL, f"hydra.run.dir={tmp_path / 'copy'}")
     assert "already holds a run" in capsys.readouterr().err
     assert torch.equal(next(iter(weights(trained).values())), next(iter(weights(tmp_path / "copy").values())))
+
+
+def test_a_moved_run_still_knows_its_best_score(im2im, tmp_path):
+    run = im2im(*SMALL)
+    shutil.move(run, tmp_path / "moved")
+    (tmp_path / "moved" / "metrics.json").unlink()
+    im2im(f"run={tmp_path / 'moved'}", "mode=train", "max_epochs=2")
+    assert (tmp_path / "moved" / "metrics.json").exists()
+    callbacks = torch.load(tmp_path / "moved" / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    best = next(state for name, state in callbacks.items() if "Checkpoint" in name)
+    assert best["dirpath"] == str(tmp_path / "moved" / "checkpoints")
+    assert best["best_model_path"].startswith(str(tmp_path / "moved"))
+
+
+def test_a_training_resumed_twice_goes_on_each_time(im2im):
+    run = im2im(*SMALL)
+    for epochs in (2, 3):
+        im2im(f"run={run}", "mode=train", f"max_epochs={epochs}")
+        assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == epochs
+    assert yaml.safe_load((run / "config.yaml").read_text())["run"] is None
+
+
+def test_dropout_goes_on_with_its_random_numbers(im2im):
+    small = [setting for setting in SMALL if not setting.startswith("network")]
+    settings = ["network=unet", "network.channels=[4,8]", "network.strides=[2]", "+network.dropout=0.3", *small]
+    whole, half = im2im(*settings, "max_epochs=2", "scheduler=constant"), im2im(*settings, "scheduler=constant")
+    im2im(f"run={half}", "mode=train", "max_epochs=2")
+    assert all(torch.equal(value, weights(half)[name]) for name, value in weights(whole).items())
+
+
+def test_averaged_weights_are_what_is_kept(im2im):
+    plain = weights(im2im(*SMALL))
+    averaged = weights(im2im(*SMALL, "callbacks=[default,ema]", "callbacks.ema.decay=0.5"))
+    assert any(not torch.equal(value, averaged[name]) for name, value in plain.items())
+
+
+def test_a_run_without_any_logger_ends_well(im2im):
+    run = im2im(*SMALL, "logger=none")
+    assert (run / "report.html").exists()
+    assert not (run / "logs").exists()
+
+
+def test_a_training_that_would_keep_nothing_is_refused_at_its_start(im2im, capsys):
+    with pytest.raises(SystemExit):
+        im2im(*SMALL, "callbacks=ema")
+    assert "choose callbacks=[default,ema]" in capsys.readouterr().err
+
+
+def test_what_the_command_line_says_of_epochs_wins_over_the_trainer(im2im):
+    run = im2im(*SMALL, "trainer=quick", "max_epochs=2")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == config["scheduler"]["max_epochs"] == 2
+    assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 2
+
+
+def test_a_class_named_on_the_command_line_needs_no_settings_of_the_default_network(im2im):
+    small = [setting for setting in SMALL if not setting.startswith("network")]
+    target = "network._target_=monai.networks.nets.BasicUNet"
+    run = im2im(target, "+network.features=[4,4,4,4,4,4]", *small)
+    assert yaml.safe_load((run / "config.yaml").read_text())["network"]["in_channels"] == 1
+
+
+@pytest.mark.parametrize("setting", ["batch_size=abc", "learning_rate=fast", "seed=-1", "max_time=10", "spatial_dims=4", "max_epochs=0"])
+def test_a_short_key_of_the_wrong_kind_is_named(setting, im2im, capsys):
+    with pytest.raises(SystemExit):
+        im2im(setting)
+    error = capsys.readouterr().err.strip()
+    assert error.count("\n") == 0
+    assert setting.split("=")[0] in error
+    assert "HYDRA_FULL_ERROR" not in error
+
+
+def test_training_goes_on_in_a_new_folder_from_a_checkpoint_alone(im2im, tmp_path, capsys):
+    first = im2im(*SMALL)
+    shutil.copy(first / "checkpoints" / "last.ckpt", tmp_path / "moved.ckpt")
+    second = im2im(f"run={tmp_path}/moved.ckpt", "mode=train", "max_epochs=2")
+    assert second != first
+    assert f"run={second.relative_to(tmp_path)}" in (second / "im2im.log").read_text()
+    with pytest.raises(SystemExit):
+        im2im(f"run={tmp_path}/moved.ckpt", "mode=train")
+    assert "is complete; raise max_epochs" in capsys.readouterr().err
