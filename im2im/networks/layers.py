@@ -32,19 +32,9 @@ def instance_norm(spatial_dims: int) -> NormLayer:
     return _choose(spatial_dims, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
-def max_pool(spatial_dims: int) -> Layer:
-    """Return the maximum pooling over ``spatial_dims`` axes."""
-    return _choose(spatial_dims, nn.MaxPool2d, nn.MaxPool3d)
-
-
 def average_pool(spatial_dims: int) -> Layer:
     """Return the average pooling over ``spatial_dims`` axes."""
     return _choose(spatial_dims, nn.AvgPool2d, nn.AvgPool3d)
-
-
-def dropout(spatial_dims: int) -> Layer:
-    """Return the dropout of whole channels of images with ``spatial_dims`` axes."""
-    return _choose(spatial_dims, nn.Dropout2d, nn.Dropout3d)
 
 
 def _choose(spatial_dims: int, of_planes: Layer, of_stacks: Layer) -> Layer:

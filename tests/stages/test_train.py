@@ -38,7 +38,9 @@ def test_a_run_folder_holds_everything(run, request):
 
 
 def test_nothing_half_written_is_left_behind(trained):
-    assert not [path for path in trained.rglob("*") if "tmp" in path.name.lower() or path.name.startswith(".cells")]
+    hidden = [path for path in trained.rglob("*") if path.name.startswith(".") and path.name != ".hydra"]
+    assert not hidden
+    assert not list(trained.rglob("*.tmp"))
 
 
 def test_the_saved_configuration_is_resolved_and_complete(trained):
