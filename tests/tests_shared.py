@@ -46,4 +46,5 @@ def command(folder: Path, *arguments: str) -> Path:
 
 def newest(folder: Path) -> Path:
     """Give the run folder that was made last."""
-    return max((path.parent for path in folder.glob("*/*/*/config.yaml")), key=lambda path: path.stat().st_ctime_ns)
+    runs = [*folder.glob("*/*/*/config.yaml"), *folder.glob("multirun/*/*/*/config.yaml")]
+    return max((path.parent for path in runs), key=lambda path: path.stat().st_ctime_ns)

@@ -38,6 +38,12 @@ def test_filling_up_mirrors_the_image_at_its_end():
     assert fill_up(np.array([[[1, 2, 3]]]), (2, 4), mode="constant").tolist() == [[[1, 2, 3, 0], [0, 0, 0, 0]]]
 
 
+@pytest.mark.parametrize("patch_size", [32, None, (8.5, 8), ("a", "b"), ()])
+def test_a_patch_size_that_is_none_is_refused_by_its_name(patch_size):
+    with pytest.raises(ValueError, match=r"^patch_size .*; set patch_size=\[128,128\]"):
+        Sampling(patch_size, 1)
+
+
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"patches_per_image": 0}, {"patch_size": (0, 8)}])
 def test_sampling_refuses_nothing(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):

@@ -151,3 +151,33 @@ def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
     with pytest.raises(ValueError, match=r"not empty, got .*; choose a new folder"):
         write_folder(SyntheticCells(size=(32, 32)), tmp_path, {"train": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_images_that_are_there_already_are_left_and_missing_ones_added(tmp_path):
+    cells = SyntheticCells(size=(32, 32))
+    write_folder(cells, tmp_path, {"train": 2, "test": 1})
+    files = sorted(tmp_path.rglob("*.tif"))
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+    files[-1].unlink()
+    write_folder(cells, tmp_path, {"train": 2, "test": 1})
+    assert sorted(tmp_path.rglob("*.tif")) == files
+    assert all(path.stat().st_mtime_ns == before[path][0] for path in files if path.parents[1] != files[-1].parents[1])
+    assert all(path.read_bytes() == content for path, (_, content) in before.items())
+
+
+@pytest.mark.parametrize(("settings", "splits"), [({"seed": 1}, {"train": 2}), ({"size": (16, 16)}, {"train": 2}), ({}, {"test": 2})])
+def test_a_folder_of_other_simulated_images_is_refused(settings, splits, tmp_path):
+    write_folder(SyntheticCells(**{"size": (32, 32)}), tmp_path, {"train": 2})
+    with pytest.raises(ValueError, match=r"not empty, got .*; choose a new folder"):
+        write_folder(SyntheticCells(**{"size": (32, 32), **settings}), tmp_path, splits)
+
+
+def test_half_a_file_is_never_there(tmp_path, monkeypatch):
+    def fail(path, *arguments, **settings):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tifffile, "imwrite", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_folder(SyntheticCells(size=(32, 32)), tmp_path, {"train": 1})
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

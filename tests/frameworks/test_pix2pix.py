@@ -44,3 +44,19 @@ def test_updating_the_discriminator_leaves_the_network_alone(make_pix2pix, fit):
 
 def test_feature_matching_costs_nothing_when_its_weight_is_zero(make_pix2pix):
     assert "feature_matching" not in make_pix2pix().validation_terms(batch_of(2), batch_of(2)["source"])
+
+
+@pytest.mark.parametrize("weights", [Weights(1, 100, 0), Weights(1, 100, 10)], ids=["pix2pix", "feature matching"])
+@pytest.mark.parametrize("terms", ["_judge", "_generate"])
+def test_excluded_pixels_take_part_in_no_loss(weights, terms, make_pix2pix):
+    framework, batch = make_pix2pix(weights, scales=2), batch_of(2)
+    batch["cost_map"] = torch.ones(2, 1, 32, 32)
+    batch["cost_map"][0, :, :, :13] = 0
+    prediction = torch.zeros(2, 1, 32, 32, requires_grad=True)
+    loss = torch.stack(list(getattr(framework, terms)(batch, prediction).values())).sum()
+    loss.backward()
+    excluded = batch["cost_map"] == 0
+    assert (prediction.grad[excluded] == 0).all()
+    assert (prediction.grad[~excluded] != 0).any()
+    changed = {**batch, "target": torch.where(excluded, 99.0, batch["target"])}
+    assert torch.stack(list(getattr(framework, terms)(changed, prediction).values())).sum() == loss

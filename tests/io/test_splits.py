@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from im2im.io.pairing import Pair, as_test, split, write_splits
+from im2im.io.pairing import Pair, as_test, keep_splits, split, write_splits
 
 
 def pairs(count, group_size=1, **options):
@@ -113,3 +113,44 @@ def test_the_splits_are_written_down(tmp_path):
             ["val", "a", "p1", "s/a.tif", "t/a.tif", "c/a.tif"],
             ["train", "000", "", "s/0.tif", "t/0.tif", ""],
         ]
+
+
+def on_disk(folder, names):
+    for name in names:
+        (folder / name).touch()
+    return [Pair(name, folder / name, folder / name) for name in names]
+
+
+def test_paths_of_files_are_written_absolute(tmp_path, monkeypatch):
+    on_disk(tmp_path, "ab")
+    monkeypatch.chdir(tmp_path)
+    write_splits([Pair("a", Path("a"), Path("b"), split="test")], "splits.csv")
+    assert (tmp_path / "splits.csv").read_text().splitlines()[1] == f"test,a,,{tmp_path}/a,{tmp_path}/b,"
+
+
+def test_written_splits_are_kept_whatever_else_is_there_and_however_the_path_is_written(tmp_path, monkeypatch, caplog):
+    drawn = split(on_disk(tmp_path, "abcdefgh"), seed=3)
+    write_splits(drawn, tmp_path / "splits.csv")
+    monkeypatch.chdir(tmp_path)
+    more = [Pair(name, Path(name), None, split="train") for name in "hgfedcba"] + on_disk(tmp_path, "xy")
+    assert splits(keep_splits(more, "splits.csv")) == splits(drawn)
+    assert caplog.messages == ["2 of 10 pairs are left out: splits.csv does not list them"]
+
+
+def test_rows_of_one_source_are_told_apart_by_their_name(tmp_path):
+    (tmp_path / "a").touch()
+    rows = [Pair(f"a_{scene}", tmp_path / "a", None, split=part, scene=scene) for scene, part in enumerate(("train", "test"))]
+    write_splits(rows, tmp_path / "splits.csv")
+    assert keep_splits(rows[::-1], tmp_path / "splits.csv") == rows[::-1]
+
+
+def test_a_listed_image_that_is_gone_is_named(tmp_path):
+    write_splits(split(on_disk(tmp_path, "abc"), 0), tmp_path / "splits.csv")
+    with pytest.raises(ValueError, match=r"1 of 3 images of .*splits\.csv are gone: .*/b; .*data\.splits"):
+        keep_splits([pair for pair in on_disk(tmp_path, "abc") if pair.name != "b"], tmp_path / "splits.csv")
+
+
+def test_a_table_of_other_splits_is_refused(tmp_path):
+    write_splits([Pair("a", Path("a"), None, split="holdout")], tmp_path / "splits.csv")
+    with pytest.raises(ValueError, match=r"train, val or test, got 'holdout'; correct data\.splits"):
+        keep_splits([], tmp_path / "splits.csv")

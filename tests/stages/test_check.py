@@ -4,7 +4,10 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
-from tests_shared import SMALL, SMALL_GAN
+from tests_shared import SMALL, SMALL_GAN, newest
+
+from im2im.io.image import Image
+from im2im.stages.findings import empty_share
 
 
 def found(run) -> dict[str, dict]:
@@ -74,3 +77,58 @@ def test_a_bigger_batch_needs_more_memory(folders, im2im):
 def test_the_discriminator_counts_too(folders, im2im):
     findings = found(im2im(*settings(folders, "framework=pix2pix", *SMALL_GAN)))
     assert findings["one step"]["verdict"] == "ok"
+
+
+def test_blank_targets_are_pointed_out_though_most_are(folders, im2im):
+    for index in range(5):
+        tifffile.imwrite(folders / "target" / f"cell_{index}.tif", np.full((40, 48), 7, np.uint16))
+    finding = found(im2im(*settings(folders, "data.patches_per_image=5")))["empty patches"]
+    assert finding["verdict"] == "look"
+    assert finding["seen"].startswith("83% of 30")
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "share"), [([0, 0, 0, 0, 1], 0.8), ([0, 0, 0], 1), ([1, 1.2, 0.9], 0), ([0.05, 1, 1.1, 1], 0.25), ([1] * 20 + [50], 0)]
+)
+def test_a_patch_is_empty_beside_the_best_ones(contrasts, share):
+    assert empty_share(contrasts) == pytest.approx(share)
+
+
+def test_images_of_differing_channels_are_found_and_nothing_is_tried_with_them(folders, im2im, capsys, tmp_path):
+    tifffile.imwrite(folders / "source" / "cell_2.tif", np.ones((2, 40, 48), np.uint16), metadata={"axes": "CYX"})
+    with pytest.raises(SystemExit):
+        im2im(*settings(folders))
+    findings = found(newest(tmp_path))
+    assert findings["source channels"] == {"verdict": "wrong", "about": "source channels", "seen": "[1, 2]; choose with data.source_channels"}
+    assert "one step" not in findings
+    assert "source channels: [1, 2]" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["framework=pix2pix", *SMALL_GAN[:1], "framework.discriminator.discriminator.layers=3", "patch_size=[4,4]"], ["in_channels=3"]],
+    ids=["patch too small", "channels of the network"],
+)
+def test_a_step_that_fails_is_a_finding(more, folders, im2im, tmp_path):
+    with pytest.raises(SystemExit):
+        im2im(*settings(folders, *more))
+    finding = found(newest(tmp_path))["one step"]
+    assert finding["verdict"] == "wrong"
+    assert "\n" not in finding["seen"]
+
+
+def test_time_points_count_as_images_and_are_read_one_at_a_time(folders, im2im, monkeypatch):
+    for path in folders.glob("*/*.tif"):
+        movie = np.random.default_rng(0).integers(0, 99, (5, 40, 48), np.uint16)
+        tifffile.imwrite(path, movie, metadata={"axes": "TYX"}, imagej=True)
+    read, times = Image.read, []
+
+    def count(image, region=None):
+        array = read(image, region)
+        times.append(len(array))
+        return array
+
+    monkeypatch.setattr(Image, "read", count)
+    findings = found(im2im(*settings(folders, "data.patches_per_image=2")))
+    assert findings["time"]["seen"].endswith("1 epochs of 20 steps")  # 4 movies × 5 frames × 2 patches, 2 in a batch
+    assert set(times) == {1}

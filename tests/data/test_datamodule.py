@@ -1,0 +1,83 @@
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+
+from im2im.data.augment import Augmentation
+from im2im.data.datamodule import ImageData
+from im2im.data.index import Files
+from im2im.data.patches import Sampling
+from im2im.data.side import Side
+from im2im.io.pairing import Folders
+from im2im.io.reader import read_images
+from im2im.io.selection import Selection
+from im2im.normalization import Percentile, Standard
+
+
+def data_of(root, *, patch_size=(8, 8), spatial_dims=2, memory=1.0, normalization=Standard()) -> ImageData:
+    source, target = (Side(read_images, Selection(), normalization, spatial_dims, name) for name in ("source", "target"))
+    return ImageData(Files(Folders(root)), source, target, Sampling(patch_size, 1), Augmentation(), seed=0, workers=0, memory=memory)
+
+
+@pytest.mark.parametrize(("patch_size", "spatial_dims", "better"), [((32, 32), 3, r"\[16,64,64\]"), ((8, 32, 32), 2, r"\[128,128\]")])
+def test_a_patch_of_other_axes_than_the_images_is_refused(patch_size, spatial_dims, better, tmp_path):
+    with pytest.raises(ValueError, match=rf"patch_size has {len(patch_size)} lengths but spatial_dims={spatial_dims}.*{better}"):
+        data_of(tmp_path, patch_size=patch_size, spatial_dims=spatial_dims)
+
+
+@pytest.mark.parametrize("spatial_dims", [1, 4])
+def test_other_numbers_of_dimensions_are_refused(spatial_dims, tmp_path):
+    with pytest.raises(ValueError, match=f"got spatial_dims={spatial_dims}; set spatial_dims=2 or 3"):
+        data_of(tmp_path, spatial_dims=spatial_dims)
+
+
+def readable(data, split) -> bool:
+    try:
+        data.source.array(data.entries(split)[0].source)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("images", "kept"), [(0, []), (4, ["train"]), (5, ["train", "val"]), (6, ["train", "val", "test"])])
+def test_the_memory_is_that_of_all_splits_together(images, kept, folders):
+    of_a_pair = 2 * 40 * 48 * 2 / 2**30
+    data = data_of(folders, memory=images * of_a_pair)  # 4 for training, 1 for validation, 1 for test
+    counts = {split: len(data.entries(split)) for split in ("train", "val", "test")}
+    shutil.rmtree(folders)
+    assert counts == {"train": 4, "val": 1, "test": 1}
+    assert [split for split in counts if readable(data, split)] == kept
+
+
+@pytest.mark.parametrize(("role", "wanted"), [("source", (1, 1)), ("target", (1, 1))])
+@pytest.mark.parametrize("opened", [False, True])
+def test_images_of_other_channels_than_the_network_takes_are_refused(role, wanted, opened, folders):
+    for path in (folders / role).iterdir():
+        tifffile.imwrite(path, np.zeros((2, 40, 48), np.uint16), metadata={"axes": "CYX"})
+    data = data_of(folders)
+    if opened:
+        data.entries("test")
+    with pytest.raises(ValueError, match=rf"cell_\d.tif has 2 channels, the network takes 1; choose with data\.{role}_channels"):
+        data.require_channels(*wanted) or data.entries("test")
+
+
+def test_a_network_whose_targets_are_not_known_takes_any(folders):
+    data = data_of(folders)
+    data.require_channels(1)
+    assert len(data.entries("test")) == 1
+
+
+@pytest.mark.parametrize("normalization", [Standard(), Percentile(), Standard(per_channel=False)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_excluded_pixels_are_in_the_statistics_of_the_source_but_not_of_the_target(normalization, channels, folders):
+    rng = np.random.default_rng(1)
+    (folders / "cost_map").mkdir()
+    images = {}
+    for path in sorted((folders / "target").iterdir()):
+        images[path.stem] = rng.integers(0, 9000, (channels, 40, 48), np.uint16)
+        tifffile.imwrite(path, images[path.stem], metadata={"axes": "CYX"})
+        tifffile.imwrite(folders / "cost_map" / path.name, np.repeat(np.uint8([0, 1]), 24)[None] * np.ones((40, 1), np.uint8))
+    entry = data_of(folders, normalization=normalization).entries("test")[0]
+    assert entry.target_scale == normalization.fit(images[entry.name][..., 24:].astype(np.float32))
+    assert entry.source_scale == normalization.fit(tifffile.imread(folders / "source" / f"{entry.name}.tif")[None])
