@@ -81,7 +81,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         path = checkpoint.find(cfg.run)
         state = checkpoint.read(path)
         checkpoint.load_weights(framework, state, path)
-        told = {key: state["im2im"][key] for key in ("target_scale", "target_names")}
+        told = {key: state["im2im"].get(key) for key in ("target_scale", "target_names", "target_channels")}
         framework.record.update(told, checkpoint=str(cfg.run))
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
     elif cfg.init is not None:

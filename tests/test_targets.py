@@ -70,6 +70,8 @@ def test_a_saved_configuration_looks_up_values_and_computes_none(value):
     check_saved({"network": {"x": value}}, trust=True)
 
 
-@pytest.mark.parametrize("value", ["${batch_size}", "${data.root}/x", "${oc.select:by_dims.${spatial_dims}.size}", "${hydra:runtime.output_dir}", 3])
+@pytest.mark.parametrize(
+    "value", ["${batch_size}", "${data.root}/x", "${oc.select:by_dims.${spatial_dims}.size}", "${hydra:runtime.output_dir}", 3]
+)
 def test_looking_up_values_is_allowed(value):
     check_saved({"network": {"x": value}})

@@ -49,6 +49,7 @@ def evaluate(
     framework.to(trainer.strategy.root_device)
     if not training:
         data.write_splits(run)
+    data.require_channels(framework.record["in_channels"], framework.record.get("target_channels"))
     entries = data.entries("test")
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
@@ -72,8 +73,7 @@ def evaluate(
 
 def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give normalized source, normalized target and prediction of a whole image, each C(Z)YX."""
-    source = data.source.normalization.fit(array := data.source.array(entry.source, time=entry.time)).apply(array)
-    target = data.target.normalization.fit(array := data.target.array(entry.target, time=entry.time)).apply(array)
+    source, target = data.cutter.normalized(entry)
     return source, target, framework.predict(torch.from_numpy(source)).numpy()
 
 

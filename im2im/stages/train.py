@@ -38,9 +38,12 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
         )
     refuse_wrong_gradients(trainer.precision, trainer.strategy.root_device.type, data.source.spatial_dims)
     framework.record.pop("checkpoint", None)
+    data.evaluating = False  # other data than the run's are split as for any training
+    data.require_channels(framework.record["in_channels"])
     data.write_splits(Path(folder))
     framework.record["target_scale"] = data.target_scale().to_dict()
-    framework.record["target_names"] = list(data.entries("train")[0].target.channel_names)
+    target = data.entries("train")[0].target
+    framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
     log.info("training on %s in %s", trainer.strategy.root_device, trainer.precision)
     start = time.perf_counter()
     trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)

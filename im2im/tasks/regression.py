@@ -36,7 +36,9 @@ class Regression:
         return self.criterion(prediction, batch["target"], batch.get("cost_map"))
 
     def score(self, prediction: np.ndarray, target: np.ndarray, cost_map: np.ndarray | None = None) -> dict[str, float]:
-        """Compute every metric of one image in normalized units, arrays C(Z)YX."""
+        """Compute every metric of one image C(Z)YX in normalized units; excluded pixels are 0 in both, for windows beside them."""
+        if cost_map is not None:
+            prediction, target = (np.where(cost_map > 0, image, 0) for image in (prediction, target))
         return {name: metric(prediction, target, cost_map=cost_map) for name, metric in self.metrics.items()}
 
     def decode(self, prediction: np.ndarray, scale: Affine) -> np.ndarray:

@@ -42,3 +42,12 @@ def test_images_that_came_later_do_not_change_a_split_that_is_kept(folders, im2i
 
 def test_a_kept_split_says_nothing_about_other_data(folders):
     assert {pair.split for pair in Files(Folders(folders), splits="no such file").pairs(evaluating=True)} == {"test"}
+
+
+def test_a_run_goes_on_with_its_own_split_when_images_were_added(folders, im2im):
+    first = im2im("data=folders", f"data.root={folders}", *TRAINING)
+    for index in range(4):
+        add_image(folders, f"aa_{index}.tif")
+    assert (im2im("mode=evaluate", f"run={first}") / "metrics.csv").read_text() == (first / "metrics.csv").read_text()
+    before = split_of(first)
+    assert split_of(im2im(f"run={first}", "max_epochs=2")) == before

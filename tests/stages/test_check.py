@@ -99,7 +99,11 @@ def test_images_of_differing_channels_are_found_and_nothing_is_tried_with_them(f
     with pytest.raises(SystemExit):
         im2im(*settings(folders))
     findings = found(newest(tmp_path))
-    assert findings["source channels"] == {"verdict": "wrong", "about": "source channels", "seen": "[1, 2]; choose with data.source_channels"}
+    assert findings["source channels"] == {
+        "verdict": "wrong",
+        "about": "source channels",
+        "seen": "[1, 2]; choose with data.source_channels",
+    }
     assert "one step" not in findings
     assert "source channels: [1, 2]" in capsys.readouterr().err.strip().splitlines()[-1]
 
