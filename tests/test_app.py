@@ -8,13 +8,9 @@ KEYS = {"batch_size": 1, "max_epochs": 1, "seed": 0, "learning_rate": 1e-3, "spa
 
 
 def test_the_message_meant_for_the_user_is_told_not_the_one_of_the_builder():
-    try:
-        try:
-            raise ValueError("first line\nsecond line")
-        except ValueError as inner:
-            raise InstantiationException("Error in call to target") from inner
-    except InstantiationException as error:
-        assert one_line(error) == "first line second line"
+    error = InstantiationException("Error in call to target")
+    error.__cause__ = ValueError("first line\nsecond line")
+    assert one_line(error) == "first line second line"
 
 
 def test_an_error_that_nobody_foresaw_says_its_kind_and_how_to_see_more():
