@@ -1,6 +1,8 @@
 """The commands that go on from a finished run, ready to paste."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from im2im.data.datamodule import ImageData
@@ -45,10 +47,24 @@ def example_input(data: ImageData, run: Path) -> Path:
 
 def _command(mode: str, **settings: Path) -> str:
     """Write a command line; paths are relative where they can be, and quoted where the shell or Hydra needs it."""
-    return " ".join(["python -m im2im", f"mode={mode}", *(_override(key, value) for key, value in settings.items())])
+    return " ".join([interpreter(), "-m im2im", f"mode={mode}", *(_override(key, value) for key, value in settings.items())])
+
+
+def interpreter() -> str:
+    """Give "python" where the shell finds the running one by that name, else its path, as in an environment that is not activated."""
+    running = Path(sys.executable)
+    if (found := shutil.which("python")) and Path(found) == running:
+        return "python"
+    return shlex.quote(_short(running))
+
+
+def _short(path: Path) -> str:
+    """Write a path relative to the working folder when it lies inside; links stay as they are."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
 def _override(key: str, path: Path) -> str:
     """Write key=path."""
-    text = str(path.resolve().relative_to(Path.cwd())) if path.resolve().is_relative_to(Path.cwd()) else str(path)
+    text = _short(path)
     return f"{key}={text}" if set(text) <= PLAIN else shlex.quote(f'{key}="{text}"')

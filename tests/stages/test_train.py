@@ -161,15 +161,14 @@ def test_a_run_never_lands_on_another(trained, tmp_path, capsys):
 
 
 def test_a_moved_run_still_knows_its_best_score(im2im, tmp_path):
-    run = im2im(*SMALL)
-    shutil.move(run, tmp_path / "moved")
-    (tmp_path / "moved" / "metrics.json").unlink()
-    im2im(f"run={tmp_path / 'moved'}", "mode=train", "max_epochs=2")
-    assert (tmp_path / "moved" / "metrics.json").exists()
-    callbacks = torch.load(tmp_path / "moved" / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    moved = tmp_path / "outputs" / "another" / "place"
+    moved.parent.mkdir(parents=True)
+    shutil.move(im2im(*SMALL), moved)
+    assert im2im(f"run={moved}", "mode=train", "max_epochs=2") == moved
+    callbacks = torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
     best = next(state for name, state in callbacks.items() if "Checkpoint" in name)
-    assert best["dirpath"] == str(tmp_path / "moved" / "checkpoints")
-    assert best["best_model_path"].startswith(str(tmp_path / "moved"))
+    assert best["dirpath"] == str(moved / "checkpoints")
+    assert best["best_model_path"] == str(moved / "checkpoints" / "best.ckpt")
 
 
 def test_a_training_resumed_twice_goes_on_each_time(im2im):
