@@ -36,7 +36,7 @@ def _sibling(path: Path) -> Path:
 
 
 def _move(temporary: Path, path: Path) -> None:
-    if not path.is_dir():
+    if not (path.is_dir() and temporary.is_dir()):  # a file over a folder is refused by the system, and nothing is lost
         os.replace(temporary, path)
         return
     # A folder cannot be replaced in one step: the old one moves aside, and back if the new one does not arrive.
@@ -51,7 +51,7 @@ def _move(temporary: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(FileNotFoundError):

@@ -103,7 +103,8 @@ def summarize(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float | N
 def _summary(values: list[float]) -> dict[str, float | None]:
     if not values:
         return {"mean": None, "std": None, "n": 0}
-    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "n": len(values)}
+    spread = float(np.std(values)) if len(values) > 1 else None  # of a single image there is none
+    return {"mean": float(np.mean(values)), "std": spread, "n": len(values)}
 
 
 def _checked(prediction: Array, target: Array, cost_map: Array | None) -> tuple[Array, Array, Array]:

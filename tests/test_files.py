@@ -63,3 +63,21 @@ def test_the_old_folder_comes_back_when_the_new_one_was_never_made(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(path):
         pass
     assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "a.tif").mkdir()
+    (tmp_path / "a.tif" / "mine.txt").write_text("mine")
+    with pytest.raises(OSError, match=r"a\.tif"), replacing(tmp_path / "a.tif") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "a.tif" / "mine.txt").read_text() == "mine"
+
+
+def test_a_link_to_a_folder_is_replaced_and_its_folder_stays(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "mine.txt").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with replacing(tmp_path / "link") as temporary:
+        temporary.mkdir()
+    assert (tmp_path / "real" / "mine.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]

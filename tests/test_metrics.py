@@ -178,7 +178,7 @@ def test_a_summary_has_mean_deviation_and_number_of_the_finite_values():
     assert summarize(rows) == {
         "pearson": {"mean": 0.75, "std": 0.25, "n": 2},
         "psnr": {"mean": 25.0, "std": 5.0, "n": 2},
-        "dice": {"mean": 1.0, "std": 0.0, "n": 1},
+        "dice": {"mean": 1.0, "std": None, "n": 1},
     }
 
 

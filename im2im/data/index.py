@@ -85,7 +85,7 @@ class Files:
             ValueError: If source and target differ in scenes, time points or spatial shape.
         """
         if pair.target is None:
-            raise ValueError(f"{pair.source} has no target; add one of the same name under target/")
+            raise ValueError(f"{pair.source} has no target; add one of the same name to target/ in data.root")
         sources = source.open(pair.source, pair.scene, pair.channel)
         targets = target.open(pair.target, pair.scene)
         if len(sources) != len(targets):
@@ -156,4 +156,6 @@ def _check_shapes(source: Image, other: Image) -> None:
     """Raise unless two images cover the same time points, planes and pixels."""
     here, there = (image.shape[:1] + image.shape[2:] for image in (source, other))
     if here != there:
-        raise ValueError(f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); both must show the same field")
+        raise ValueError(
+            f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); correct the pairing in data.root, or choose with data.planes and data.times"
+        )

@@ -55,9 +55,9 @@ class SyntheticCells:
         if self.spatial_dims not in DEFAULT_SIZE:
             raise ValueError(f"Cells are simulated in 2 or 3 dimensions, got {self.spatial_dims}; set spatial_dims to 2 or 3")
         if self.contrast not in CONTRASTS:
-            raise ValueError(f"No such contrast, got {self.contrast!r}; set contrast to one of {', '.join(CONTRASTS)}")
+            raise ValueError(f"No such contrast, got {self.contrast!r}; set data.contrast to one of {', '.join(CONTRASTS)}")
         if len(self.shape) != self.spatial_dims or min(self.shape) < 1:
-            raise ValueError(f"An image needs {self.spatial_dims} positive lengths, got {self.size}; change size or spatial_dims")
+            raise ValueError(f"An image needs {self.spatial_dims} positive lengths, got {self.size}; change data.size or spatial_dims")
         if self.seed < 0:
             raise ValueError(f"Random numbers need a seed of 0 or more, got {self.seed}; set seed to one")
 
@@ -157,12 +157,12 @@ def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int])
 def _written(folder: Path, indices: Mapping[Path, int], cells: SyntheticCells) -> set[Path]:
     """Give the files that are there; raise unless all of them are among these images, by their names and by the look of one."""
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"The folder for synthetic images is a file, got {folder}; choose a new folder")
+        raise ValueError(f"The folder for synthetic images is a file, got {folder}; set data.folder to a new folder")
     there = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
     one = min(there & indices.keys(), default=None)
     same = one is None or np.array_equal(tifffile.imread(one), cells(indices[one])[one.parent.name])
     if there - indices.keys() or not same:
-        raise ValueError(f"The folder for synthetic images is not empty, got {folder}; choose a new folder or remove this one")
+        raise ValueError(f"The folder for synthetic images is not empty, got {folder}; set data.folder to a new folder or remove this one")
     return there
 
 

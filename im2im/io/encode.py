@@ -32,11 +32,12 @@ def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelS
 
 def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
     """ImageJ hyperstack where ImageJ knows the type and the size, else TIFF with the same facts in tifffile's words."""
-    if image.dtype.name not in _IMAGEJ_TYPES or image.nbytes > BIG:
+    z, y, x = pixel_size
+    half_known = bool(z) and not (x and y)  # ImageJ would take a pixel of 1 for the unknown ones
+    if image.dtype.name not in _IMAGEJ_TYPES or image.nbytes > BIG or half_known:
         _write(path, from_tczyx(image, axes), {"axes": axes, "pixel_size": pixel_size, "channel_names": channel_names}, ome=False)
         return
     ordered = "".join(axis for axis in "TZCYX" if axis in axes)
-    z, y, x = pixel_size
     metadata: dict[str, Any] = {"axes": ordered} | ({"mode": "composite"} if image.shape[1] > 1 else {})
     if z or (y and x):
         metadata |= {"unit": "um"} | ({"spacing": z} if z else {})

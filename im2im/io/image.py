@@ -1,6 +1,6 @@
 """One scene of one file, opened but not read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +11,13 @@ from im2im.axes import AXES, Region, Shape, parse, shape_tczyx, to_tczyx
 
 PixelSize: TypeAlias = tuple[float | None, float | None, float | None]
 UNKNOWN_SIZE: PixelSize = (None, None, None)
+
+
+def scene_names(names: Sequence[str]) -> list[str]:
+    """Give the names of a file's scenes: "" to a single one, numbers where names are missing or repeat."""
+    if len(names) == 1:
+        return [""]
+    return list(names) if all(names) and len(set(names)) == len(names) else [str(index) for index in range(len(names))]
 
 
 @dataclass(frozen=True)

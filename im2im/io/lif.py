@@ -8,7 +8,7 @@ import numpy as np
 
 from im2im.axes import Region
 from im2im.io.file_axes import file_axes
-from im2im.io.image import Image, SlicedArray
+from im2im.io.image import Image, SlicedArray, scene_names
 from im2im.io.units import micrometres
 from im2im.io.unreadable import naming
 
@@ -30,7 +30,8 @@ def open_lif(path: Path, axes: str | None = None) -> list[Image]:
 
     with naming(path), LifFile(path) as file:
         found = list(file.images)
-        return [_image(path, index, scene, axes, len(found) > 1) for index, scene in enumerate(found)]
+        names = scene_names([scene.name for scene in found])
+        return [_image(path, index, scene, axes, name) for index, (scene, name) in enumerate(zip(found, names, strict=True))]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class LifScene:
         return SlicedArray(array, self.axes)(region)
 
 
-def _image(path: Path, index: int, scene: Any, given: str | None, several: bool) -> Image:
+def _image(path: Path, index: int, scene: Any, given: str | None, name: str) -> Image:
     letters = "".join(LETTERS.get(name, name[:1]) for name in scene.dims)
     axes = file_axes(path, scene.shape, letters, given)
     sizes = tuple(_spacing(scene.coords.get(name)) for name in "ZYX")
     empty = np.broadcast_to(np.zeros((), scene.dtype), scene.shape)  # stands for the pixels, which are not read here
     image = Image.from_array(empty, axes, pixel_size=(sizes[0], sizes[1], sizes[2]))
-    return replace(image, path=path, load=LifScene(path, index, axes), scene=scene.name if several else "")
+    return replace(image, path=path, load=LifScene(path, index, axes), scene=name)
 
 
 def _spacing(metres: Any) -> float | None:

@@ -41,7 +41,7 @@ class Folders:
         Raises:
             ValueError: A folder is missing or empty, a file has no partner, or two files have one stem.
         """
-        return [pair for part, folder in _parts(Path(self.root), self.source) for pair in self._pairs(folder, part)]
+        return [pair for part, folder in _parts(Path(self.root).expanduser(), self.source) for pair in self._pairs(folder, part)]
 
     def _pairs(self, folder: Path, part: str | None) -> list[Pair]:
         at = {role: folder / name for role, name in (("source", self.source), ("target", self.target), ("cost_map", self.cost_map))}
@@ -74,7 +74,7 @@ class Tagged:
         Raises:
             ValueError: The folder is missing, has no such files, or a file has no partner.
         """
-        return [pair for part, folder in _parts(Path(self.root), None) for pair in self._pairs(folder, part)]
+        return [pair for part, folder in _parts(Path(self.root).expanduser(), None) for pair in self._pairs(folder, part)]
 
     def _pairs(self, folder: Path, part: str | None) -> list[Pair]:
         names = by_stem(image_names(folder), folder)

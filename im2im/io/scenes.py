@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from im2im.io.file_axes import file_axes
-from im2im.io.image import Image, PixelSize
+from im2im.io.image import Image, PixelSize, scene_names
 from im2im.io.units import micrometres
 from im2im.io.unreadable import NamedArray, naming
 
@@ -19,7 +19,8 @@ def open_scenes(path: Path, container: Any, given: str | None) -> list[Image]:
         given: ``data.axes``.
     """
     images = []
-    for index, scene in enumerate(container.scenes):
+    scenes = scene_names([str(scene) for scene in container.scenes])
+    for index, scene in enumerate(scenes):
         with naming(path):
             container.set_scene(index)
             letters, array = _array(container, given)
@@ -27,7 +28,7 @@ def open_scenes(path: Path, container: Any, given: str | None) -> list[Image]:
         resolved = file_axes(path, tuple(array.shape), letters, given)
         image = Image.from_array(NamedArray(array, path), resolved, pixel_size=pixel_size)
         names = names if len(names) == image.shape[1] else ()
-        images.append(replace(image, path=path, scene=scene if len(container.scenes) > 1 else "", channel_names=names))
+        images.append(replace(image, path=path, scene=scene, channel_names=names))
     return images
 
 

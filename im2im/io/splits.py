@@ -39,7 +39,9 @@ def split(pairs: list[Pair], seed: int, fractions: Mapping[str, float] = FRACTIO
     given = {pair.split for pair in pairs}
     if None in given and len(given) > 1:
         missing = [pair.name for pair in pairs if pair.split is None]
-        raise ValueError(f"{len(missing)} of {len(pairs)} pairs have no split, such as {missing[0]}; give all of them one, or none")
+        raise ValueError(
+            f"{len(missing)} of {len(pairs)} pairs have no split, such as {missing[0]}; fill in the column split of data.root, for all or for none"
+        )
     if given == {None}:
         return _draw(pairs, {"test": test, "val": val}, seed)
     if "train" in given and "val" not in given:

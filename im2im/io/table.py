@@ -33,7 +33,7 @@ class Table:
         Raises:
             ValueError: A column or a file is missing, a row is there twice, or a split has an unknown name.
         """
-        path = Path(self.path)
+        path = Path(self.path).expanduser()
         columns = read_columns(path, ("source", "target"), ("cost_map", "split", "group", "scene", "channel"))
         for column in ("source", "target", "cost_map"):
             _check_files(path, {value for value in columns[column] if value is not None})

@@ -52,7 +52,8 @@ def _open_series(path: Path, series: tifffile.TiffPageSeries, axes: str | None) 
     if len(shape) < 2 or 0 in shape:
         raise UnreadableImageError(path, f"it holds no image but an array of shape {shape}")
     _check_pages(path, series)
-    return letters, _stored(path, series, shape) or _encoded(path, series, shape)
+    _check_first(path, series)
+    return letters, _stored(path, series, letters, shape) or _encoded(path, series, shape)
 
 
 def _check_pages(path: Path, series: tifffile.TiffPageSeries) -> None:
@@ -68,9 +69,17 @@ def _check_pages(path: Path, series: tifffile.TiffPageSeries) -> None:
             raise UnreadableImageError(path, f"it ends {end - page.parent.filehandle.size} bytes too early; the file is truncated")
 
 
-def _stored(path: Path, series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> StoredPages | None:
+def _check_first(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Each file of a set opens as the whole set, which must not count as many images: only the first one may be opened."""
+    pages: list[Any] = list(series.pages) if series.is_multifile else []
+    first = min((str(page.parent.filehandle.path) for page in pages), default=str(path))
+    if Path(first).resolve() != path.resolve():
+        raise UnreadableImageError(path, f"it is a part of the image that begins in {first}; name that file alone in data.root or input")
+
+
+def _stored(path: Path, series: tifffile.TiffPageSeries, letters: str, shape: tuple[int, ...]) -> StoredPages | None:
     """Pixels that lie in the file as they are; None when they are compressed, scattered or in several files."""
-    keyframe, plane_axes = series.keyframe, 3 if series.axes.endswith("S") and shape[-1] > 1 else 2
+    keyframe, plane_axes = series.keyframe, 3 if letters.endswith("S") and shape[-1] > 1 else 2
     dtype = np.dtype(series.dtype).newbyteorder(keyframe.parent.byteorder)
     plane = math.prod(shape[-plane_axes:]) * dtype.itemsize
     if series.dataoffset is not None:

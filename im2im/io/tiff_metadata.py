@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from im2im.io.image import UNKNOWN_SIZE, PixelSize
+from im2im.io.image import UNKNOWN_SIZE, PixelSize, scene_names
 from im2im.io.units import micrometres
 
 
@@ -24,11 +24,7 @@ class Metadata:
 def metadata_of(tif: tifffile.TiffFile) -> list[Metadata]:
     """One per series; what a file does not say stays unknown."""
     found = [_series_metadata(tif, index) for index in range(len(tif.series))]
-    if len(found) == 1:
-        return found
-    names = [series.name for series in tif.series]
-    named = all(names) and len(set(names)) == len(names)
-    scenes = names if named else [str(index) for index in range(len(names))]
+    scenes = scene_names([series.name for series in tif.series])
     return [Metadata(scene, one.pixel_size, one.channel_names) for scene, one in zip(scenes, found, strict=True)]
 
 

@@ -63,7 +63,7 @@ def write_image(
     if len(channel_names) not in (0, image.shape[1]):
         raise ValueError(f"{path.name} has {image.shape[1]} channels, got the names {channel_names}; give one name per channel, or none")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already; set overwrite=true or another output=")
+        raise FileExistsError(f"{path} is there already; set mode.overwrite=true or another output=")
     kept = "".join(axis for axis in AXES if axis in parse(axes))
     try:
         with replacing(path) as temporary:

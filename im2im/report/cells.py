@@ -51,7 +51,7 @@ def compare(target: np.ndarray, prediction: np.ndarray, view: View) -> list[Cell
     """Target, prediction (both on the range of the target) and error of intensities CZYX."""
     limits = display_range(target[0])
     limit = error_limit(limits)
-    error = prediction[0].astype(np.float64) - target[0].astype(np.float64)
+    error = np.subtract(prediction[0], target[0], dtype=np.float32)
     bar = colours.diverging(np.linspace(-limit, limit, 65)[None], limit)
     detail = (number(-limit), bar, number(limit) + _beyond(error, limit) + _not_finite(error))
     return [

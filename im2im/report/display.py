@@ -22,10 +22,10 @@ def display_range(values: np.ndarray) -> tuple[float, float]:
 
     Values of which fewer than one in a thousand differ (sparse spots) get their whole range, constant ones a range of one.
     """
-    finite = values[np.isfinite(values)].astype(np.float64)
+    finite = values[np.isfinite(values)]
     if finite.size == 0:
         return 0.0, 1.0
-    low, high = np.percentile(finite[:: max(1, finite.size // MAX_VALUES)], PERCENTILES)
+    low, high = np.percentile(finite[:: max(1, finite.size // MAX_VALUES)].astype(np.float64), PERCENTILES)
     if low == high:
         low, high = finite.min(), finite.max()
     return float(low), float(high if high > low else low + 1)
@@ -66,7 +66,8 @@ class View:
         enlarge = -(-SMALLEST // longest) if longest < SMALLEST else 1
         reduce = -(-longest // LARGEST)
         step_z, _, step_x = pixel_size
-        z_step = max(1, round(step_z / step_x)) if step_z and step_x else 1
+        most = max(1, LARGEST * reduce // (depth * enlarge))  # the cut is no taller than a picture
+        z_step = min(max(1, round(step_z / step_x)), most) if step_z and step_x else 1
         y = busiest(volume, 1) if depth >= 8 and depth * z_step * enlarge // reduce >= 16 else None
         return cls(depth, busiest(volume, 0), height, y, enlarge, reduce, z_step, step_x or None)
 

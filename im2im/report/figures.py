@@ -23,7 +23,7 @@ UNKNOWN: PixelSize = (None, None, None)
 
 
 @dataclass(frozen=True)
-class Pair:
+class Row:
     """What :func:`preview` shows in one row: arrays C(Z)YX, of which target and cost map may be missing."""
 
     source: np.ndarray
@@ -73,7 +73,7 @@ def panel(
     return draw([Strip(title, view.caption(), tuple(cells))])
 
 
-def preview(rows: Sequence[Pair], pixel_size: PixelSize = UNKNOWN) -> np.ndarray:
+def preview(rows: Sequence[Row], pixel_size: PixelSize = UNKNOWN) -> np.ndarray:
     """Draw several pairs of source | target [| cost map] below each other, to be looked at before a day is spent.
 
     Args:
@@ -102,7 +102,7 @@ def as_volume(image: np.ndarray) -> np.ndarray:
     return image[:, None] if image.ndim == 3 else image
 
 
-def _pair_strip(row: Pair, pixel_size: PixelSize) -> Strip:
+def _pair_strip(row: Row, pixel_size: PixelSize) -> Strip:
     source = as_volume(row.source)
     target = source if row.target is None else as_volume(row.target)
     view = View.of(target[0], pixel_size)

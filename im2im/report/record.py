@@ -114,7 +114,7 @@ def _read_table(path: Path, broken: list[str]) -> pd.DataFrame:
     if not path.is_file() or path.stat().st_size == 0:
         return pd.DataFrame()
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, dtype={"image": str, "name": str}, keep_default_na=False, na_values=[""])
     except UNREADABLE:
         broken.append(path.name)
         return pd.DataFrame()

@@ -17,7 +17,7 @@ from im2im.report.record import Record
 
 HEADLINES = 4
 RANKS = {"best": "Best", "median": "Median", "worst": "Worst"}
-PER_RANK = 2
+PER_RANK = 1
 """At most this many pictures of the best, the median and the worst images each."""
 
 

@@ -17,7 +17,7 @@ from im2im.data.index import Entry
 from im2im.files import replacing
 from im2im.frameworks.base import Framework
 from im2im.io.pair import SPLITS
-from im2im.report.figures import Pair, preview, save_png
+from im2im.report.figures import Row, preview, save_png
 from im2im.stages.cost import Cost, step_cost
 from im2im.stages.findings import Finding, contrast, intensities, shapes
 
@@ -120,5 +120,11 @@ def _draw(entries: list[Entry], data: ImageData, path: Path) -> None:
     """Draw a few training patches as the network gets them."""
     patches = data.training_patches(entries)
     shown = [patches[(0, int(index))] for index in np.linspace(0, len(entries) - 1, min(PREVIEWS, len(entries)))]
-    save_png(path, preview([Pair(sample["source"], sample["target"], sample.get("cost_map"), sample["name"]) for sample in shown]))
+    save_png(
+        path,
+        preview(
+            [Row(sample["source"], sample["target"], sample.get("cost_map"), sample["name"]) for sample in shown],
+            entries[0].source.pixel_size,
+        ),
+    )
     log.info("preview: %s", path)

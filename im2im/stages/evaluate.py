@@ -86,10 +86,14 @@ def _score(framework: Framework, data: ImageData, entry: Entry) -> dict[str, Any
 
 def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: list[dict[str, Any]], folder: Path) -> None:
     """Draw the best, the median and the worst image by the task's first metric."""
+    for old in folder.glob("test_*.png"):  # of an earlier part of this run
+        old.unlink()
     metric = next(key for key in rows[0] if key not in {"stage", "image"})
     order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
     for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
         entry, row = entries[place], rows[place]
         title = f"{rank} of {len(rows)} · {entry.name} · {metric} {row[metric]:.3f}"
         source, target, prediction = predict_entry(framework, data, entry)
-        save_png(folder / f"test_{rank}_{entry.name}.png", panel(source, target, prediction, title=title))
+        save_png(
+            folder / f"test_{rank}_{entry.name}.png", panel(source, target, prediction, title=title, pixel_size=entry.source.pixel_size)
+        )

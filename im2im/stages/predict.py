@@ -55,7 +55,7 @@ def predict(
     paths = list_images(str(input))
     for path in track(paths, "predicting", transient=True):
         try:
-            written += predict_file(framework, data.source, path, Path(str(output)), format, overwrite, set(written))
+            written += predict_file(framework, data.source, path, Path(str(output)).expanduser(), format, overwrite, set(written))
         except (OSError, ValueError) as error:
             log.warning("not predicted: %s", error)
             failed.append(error)
@@ -92,7 +92,12 @@ def predict_image(framework: Framework, source: Side, image: Image) -> np.ndarra
     Returns:
         Decoded predictions, TCZYX: float32 intensities or labels, as the task decides.
     """
-    return np.stack([_predict_time(framework, source, image, time) for time in range(image.shape[0])])
+    first = _predict_time(framework, source, image, 0)
+    predictions = np.empty((image.shape[0], *first.shape), first.dtype)
+    predictions[0] = first
+    for time in range(1, image.shape[0]):
+        predictions[time] = _predict_time(framework, source, image, time)
+    return predictions
 
 
 def _predict_time(framework: Framework, source: Side, image: Image, time: int) -> np.ndarray:

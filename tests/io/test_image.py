@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from im2im.io.image import Image
+from im2im.io.image import Image, scene_names
 
 ARRAY = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
 
@@ -60,3 +60,10 @@ def test_an_image_can_be_sent_to_a_worker():
     image = pickle.loads(pickle.dumps(Image.from_array(ARRAY, "ZYX", pixel_size=(1.0, 0.5, None), channel_names=("DAPI",))))
     np.testing.assert_array_equal(image.read()[0, 0], ARRAY)
     assert (image.pixel_size, image.channel_names) == ((1.0, 0.5, None), ("DAPI",))
+
+
+@pytest.mark.parametrize(
+    ("names", "given"), [(["a"], [""]), (["a", "b"], ["a", "b"]), (["a", "a"], ["0", "1"]), (["a", ""], ["0", "1"]), ([], [])]
+)
+def test_scenes_that_share_a_name_are_numbered(names, given):
+    assert scene_names(names) == given

@@ -8,6 +8,7 @@ import tifffile
 
 from im2im.axes import to_tczyx
 from im2im.io.reader import AutoReader
+from im2im.io.tiff import open_tiff
 
 REGION = (slice(1, 2), slice(0, 2), slice(1, 3), slice(17, 40), slice(5, 30))
 
@@ -258,3 +259,38 @@ def test_a_real_time_lapse_in_rgb_has_three_channels(shared_data: Path):
     image = one(path)
     assert (image.axes, image.shape) == ("TYXC", (21, 3, 1, 264, 542))
     np.testing.assert_array_equal(image.read((slice(3, 4), slice(1, 2), *[slice(None)] * 3))[0, 0, 0], tifffile.imread(path, key=3)[..., 1])
+
+
+def part_of_a_set(time: int, names: list[str]) -> str:
+    """OME-XML of one file of a time-lapse that is spread over several."""
+    identity = "urn:uuid:{:08d}-0000-0000-0000-000000000000"
+    planes = "".join(
+        f'<TiffData FirstT="{t}" FirstC="0" FirstZ="0" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">{identity.format(t)}</UUID></TiffData>'
+        for t, name in enumerate(names)
+    )
+    return (
+        f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{identity.format(time)}">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" '
+        f'SizeX="8" SizeY="8" SizeZ="1" SizeC="1" SizeT="{len(names)}">'
+        f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+    )
+
+
+def test_a_set_of_files_counts_once(tmp_path):
+    names = [f"m_t{time}.ome.tif" for time in range(3)]
+    for time, name in enumerate(names):
+        described = {"description": part_of_a_set(time, names), "metadata": None, "photometric": "minisblack"}
+        tifffile.imwrite(tmp_path / name, np.full((8, 8), time, np.uint8), **described)
+    (image,) = open_tiff(tmp_path / names[0])
+    assert image.read()[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
+    for name in names[1:]:
+        with pytest.raises(ValueError, match=f"{name}.*part of the image that begins in .*{names[0]}; name that file alone"):
+            open_tiff(tmp_path / name)
+
+
+def test_a_single_stored_sample_is_no_axis(tmp_path):
+    array = np.arange(64 * 32, dtype=np.uint16).reshape(64, 32, 1)
+    tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": "YXS"}, photometric="minisblack")
+    (image,) = open_tiff(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.read()[0, 0, 0], array[..., 0])

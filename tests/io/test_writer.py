@@ -51,6 +51,10 @@ def test_unknown_lengths_stay_unknown(tmp_path, suffix):
     assert one(write_image(tmp_path / f"a{suffix}", volume("ZYX"), "ZYX")).pixel_size == (None, None, None)
 
 
+def test_a_length_that_is_known_alone_stays_alone(tmp_path):
+    assert one(write_image(tmp_path / "a.tif", volume("ZYX"), "ZYX", (0.5, None, None))).pixel_size == (0.5, None, None)
+
+
 def test_an_ome_tiff_says_so_itself(tmp_path):
     write_image(tmp_path / "a.ome.tif", volume("CZYX"), "CZYX", (0.5, 0.1, 0.1), ("A", "B", "C"))
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
@@ -99,7 +103,7 @@ def test_names_must_be_as_many_as_channels(tmp_path):
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".ome.zarr", ".png"])
 def test_what_exists_is_replaced_only_when_asked(tmp_path, suffix):
     path = write_image(tmp_path / f"a{suffix}", np.zeros((20, 30), np.uint8), "YX")
-    with pytest.raises(FileExistsError, match="is there already; set overwrite=true or another output="):
+    with pytest.raises(FileExistsError, match="is there already; set mode.overwrite=true or another output="):
         write_image(path, np.ones((5, 6), np.uint8), "YX")
     assert one(path).read().max() == 0
     write_image(path, np.ones((5, 6), np.uint8), "YX", overwrite=True)

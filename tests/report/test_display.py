@@ -87,3 +87,8 @@ def test_cut_shows_z_downwards_at_the_chosen_row():
     np.testing.assert_array_equal(plane, volume[3])
     np.testing.assert_array_equal(cut, np.repeat(volume[:, 17], 2, axis=0))
     assert View.of(volume).y == 17
+
+
+def test_a_cut_of_far_apart_planes_is_no_taller_than_a_picture():
+    view = View.of(np.random.default_rng(0).normal(size=(16, 64, 64)), (50.0, 0.05, 0.05))
+    assert 16 * view.z_step * view.enlarge <= 600

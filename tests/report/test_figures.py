@@ -5,7 +5,7 @@ from PIL import Image
 from im2im.report import colours
 from im2im.report.cells import compare, compare_labels, cost_map_cell, label_cell, source_cell
 from im2im.report.display import View, display_range
-from im2im.report.figures import Pair, panel, preview, save_png
+from im2im.report.figures import Row, panel, preview, save_png
 
 
 def image(*shape):
@@ -123,14 +123,14 @@ def test_a_batch_is_refused():
 
 
 def test_preview_stands_pairs_below_each_other():
-    pair = Pair(image(1, 256, 256), image(1, 256, 256), np.ones((1, 256, 256)), "a.tif")
-    one, two = preview([pair]), preview([pair, Pair(image(1, 200, 256), None, title="b.tif")])
+    pair = Row(image(1, 256, 256), image(1, 256, 256), np.ones((1, 256, 256)), "a.tif")
+    one, two = preview([pair]), preview([pair, Row(image(1, 200, 256), None, title="b.tif")])
     assert one.shape[1] == two.shape[1]
     assert two.shape[0] > one.shape[0] + 200
 
 
 def test_preview_takes_unpaired_images_of_different_sizes():
-    assert preview([Pair(image(1, 300, 300), image(1, 8, 90, 80))]).shape[0] > 300
+    assert preview([Row(image(1, 300, 300), image(1, 8, 90, 80))]).shape[0] > 300
 
 
 def test_preview_of_nothing_is_refused():
