@@ -157,5 +157,6 @@ def _check_shapes(source: Image, other: Image) -> None:
     here, there = (image.shape[:1] + image.shape[2:] for image in (source, other))
     if here != there:
         raise ValueError(
-            f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); correct the pairing in data.root, or choose with data.planes and data.times"
+            f"shapes differ: {source.path} is {here} and {other.path} is {there} (TZYX); "
+            "correct the pairing in data.root, or choose with data.planes and data.times"
         )

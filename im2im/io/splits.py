@@ -40,7 +40,8 @@ def split(pairs: list[Pair], seed: int, fractions: Mapping[str, float] = FRACTIO
     if None in given and len(given) > 1:
         missing = [pair.name for pair in pairs if pair.split is None]
         raise ValueError(
-            f"{len(missing)} of {len(pairs)} pairs have no split, such as {missing[0]}; fill in the column split of data.root, for all or for none"
+            f"{len(missing)} of {len(pairs)} pairs have no split, such as {missing[0]}; "
+            "fill in the column split of data.root, for all or for none"
         )
     if given == {None}:
         return _draw(pairs, {"test": test, "val": val}, seed)
