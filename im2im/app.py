@@ -115,11 +115,11 @@ def check_short_keys(cfg: DictConfig) -> None:
     """
     from im2im.frameworks.schedule import seconds_of
 
+    if cfg.spatial_dims not in {2, 3}:
+        raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
     for key, kind, smallest in (("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0)):
         if not isinstance(cfg[key], kind) or isinstance(cfg[key], bool) or cfg[key] < smallest:
             raise ValueError(f"{key} must be a number of at least {smallest}, got {cfg[key]}; set {key}=NUMBER")
-    if cfg.spatial_dims not in {2, 3}:
-        raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
     if cfg.max_time is not None:
         seconds_of(cfg.max_time)
 

@@ -32,7 +32,8 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     Raises:
         ValueError: If there is nothing to train on, or training gave no usable checkpoint.
     """
-    if not trainer.checkpoint_callbacks:
+    kept = Path(folder, "checkpoints").resolve()
+    if not any(Path(getattr(callback, "dirpath", None) or ".").resolve() == kept for callback in trainer.checkpoint_callbacks):
         raise ValueError(
             "training keeps no checkpoint without callbacks.checkpoint; choose callbacks=[default,ema], with default among them"
         )

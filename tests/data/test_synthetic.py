@@ -116,8 +116,8 @@ def test_defaults_are_256_squared_and_a_stack_of_24_planes():
     ("settings", "message"),
     [
         ({"spatial_dims": 4}, "got 4; set spatial_dims to 2 or 3"),
-        ({"contrast": "dic"}, "got 'dic'; set contrast to one of brightfield, phase"),
-        ({"size": (24, 64, 64)}, r"needs 2 positive lengths, got \(24, 64, 64\); change size or spatial_dims"),
+        ({"contrast": "dic"}, "got 'dic'; set data.contrast to one of brightfield, phase"),
+        ({"size": (24, 64, 64)}, r"needs 2 positive lengths, got \(24, 64, 64\); change data.size or spatial_dims"),
         ({"size": (0, 64)}, r"got \(0, 64\)"),
         ({"seed": -1}, "got -1; set seed"),
     ],
@@ -148,7 +148,7 @@ def test_a_folder_holds_each_split_and_role_with_pixel_sizes(tmp_path, spatial_d
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match=r"not empty, got .*; choose a new folder"):
+    with pytest.raises(ValueError, match=r"not empty, got .*; set data.folder to a new folder"):
         write_folder(SyntheticCells(size=(32, 32)), tmp_path, {"train": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -168,7 +168,7 @@ def test_images_that_are_there_already_are_left_and_missing_ones_added(tmp_path)
 @pytest.mark.parametrize(("settings", "splits"), [({"seed": 1}, {"train": 2}), ({"size": (16, 16)}, {"train": 2}), ({}, {"test": 2})])
 def test_a_folder_of_other_simulated_images_is_refused(settings, splits, tmp_path):
     write_folder(SyntheticCells(**{"size": (32, 32)}), tmp_path, {"train": 2})
-    with pytest.raises(ValueError, match=r"not empty, got .*; choose a new folder"):
+    with pytest.raises(ValueError, match=r"not empty, got .*; set data.folder to a new folder"):
         write_folder(SyntheticCells(**{"size": (32, 32), **settings}), tmp_path, splits)
 
 

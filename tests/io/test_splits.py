@@ -87,7 +87,7 @@ def test_only_test_images_stay_test_images():
 
 
 def test_splits_for_some_pairs_only_are_refused():
-    with pytest.raises(ValueError, match="2 of 3 pairs have no split, such as 000; give all of them one, or none"):
+    with pytest.raises(ValueError, match="2 of 3 pairs have no split, such as 000; fill in the column split of data.root"):
         split([*pairs(2), Pair("x", Path("x.tif"), None, split="test")], 0)
 
 
