@@ -142,7 +142,7 @@ def test_a_network_that_keeps_no_size_is_refused_with_the_reason(network, reason
 
 @pytest.mark.parametrize(("size", "stride"), [((32, 48), (16, 16)), ((7, 64, 64), (1, 8, 8))])
 def test_a_multiple_of_the_stride_passes(size, stride):
-    require_multiple(size, stride)
+    assert require_multiple(size, stride) is None
 
 
 def test_the_next_larger_multiple_is_proposed():
