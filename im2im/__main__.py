@@ -74,7 +74,8 @@ def store_run(arguments: list[str]) -> str | None:
         ValueError: If there is no such run, or it cannot take another task.
     """
     given = plain_settings(arguments)
-    run = given.get("run", "").strip("'\"")
+    runs = [run.strip(" '\"") for run in given.get("run", "").strip("[]'\"").split(",")]
+    run = runs[0]
     if run in {"", "null"}:
         return None
     if fixed := given.keys() & FIXED:
@@ -88,10 +89,12 @@ def store_run(arguments: list[str]) -> str | None:
         config.data.splits = splits_of(run)
     groups = [path.name for path in sorted(folder("conf").iterdir()) if path.name in given]
     mode = given.get("mode", "train" if config.mode._target_ == TRAIN else "")
+    if mode == "train" and len(runs) > 1:
+        raise ValueError(f"several runs predict or evaluate together, got run={given['run']} for mode=train; go on with one of them")
     home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}
     kept = {str(key): config._get_node(key) for key in config if key not in {*groups, "hydra", "defaults"}}
     defaults = ["runtime", "_self_", *({group: given[group].strip("[]").split(",")[:1]} for group in groups)]
-    node: dict[str, Any] = {"defaults": defaults, **kept, "run": run, **home}
+    node: dict[str, Any] = {"defaults": defaults, **kept, "run": run if len(runs) == 1 else runs, **home}
     ConfigStore.instance().store("saved_run", OmegaConf.create(node))
     return "saved_run"
 

@@ -1,5 +1,6 @@
 """A trained model from Python."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,11 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from im2im import app, checkpoint
+from im2im import app
 from im2im.data.side import Side
 from im2im.frameworks.base import Framework
 from im2im.io.image import Image
-from im2im.saved import saved_configuration
 from im2im.stages.predict import kept_axes, predict_image, squeezed
-from im2im.targets import check_targets
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,13 @@ class Model:
     framework: Framework
     source: Side
 
-    def predict(self, image: Any, axes: str | None = None) -> np.ndarray:
+    def predict(self, image: Any, axes: str | None = None, output: str | None = None) -> np.ndarray:
         """Predict one image.
 
         Args:
             image: An array, a lazy array that can be sliced, or the path of a file with one scene.
             axes: Of an array, such as "ZYX"; by default (Z)YX preceded by C when there is one axis more.
+            output: What is wanted, such as "probabilities"; by default the task's first output.
 
         Returns:
             The prediction with the same axes, as far as it has them: intensities on the training targets' scale as float32, or labels.
@@ -42,7 +42,8 @@ class Model:
             ValueError: If the axes or channels do not fit the model.
         """
         opened = self._open(image, axes)
-        prediction = predict_image(self.framework, self.source, opened)
+        name = output or self.framework.outputs[0]
+        prediction = predict_image(self.framework, self.source, opened, [name])[name]
         order = kept_axes(opened, prediction)
         return squeezed(prediction, order)
 
@@ -63,22 +64,17 @@ class Model:
         return self.source.selection([Image.from_array(image, axes)], self.source.spatial_dims, key="source_channels")[0]
 
 
-def load(run: str | Path, trust: bool = False) -> Model:
+def load(run: str | Path | Sequence[str | Path], trust: bool = False) -> Model:
     """Load a trained model.
 
     Args:
-        run: A run folder or a .ckpt file.
+        run: A run folder or a .ckpt file; of several the outputs are averaged.
         trust: Allow its configuration to name classes outside im2im, torch, monai and lightning.
 
     Raises:
-        ValueError: If there is no such run, or it names a class that is not allowed.
+        ValueError: If there is no such run, it names a class that is not allowed, or several do not go together.
     """
-    config = saved_configuration(str(run), trust)
-    config.output_dir = "."
-    check_targets(OmegaConf.to_container(config, resolve=True), trust)
-    path = checkpoint.find(run)
-    state = checkpoint.read(path)
-    framework = app.build(config.framework)
-    checkpoint.load_weights(framework, state, path)
-    framework.record.update({key: value for key, value in state["im2im"].items() if key != "random"})
-    return Model(framework.eval(), app.build(OmegaConf.select(config, "data.module.source")))
+    first, *others = [run] if isinstance(run, str | Path) else list(run)
+    config, framework = app.load_framework(first, trust)
+    framework.others = [app.member(str(other), config) for other in others]
+    return Model(framework, app.build(OmegaConf.select(config, f"data.module.{framework.reads}")))

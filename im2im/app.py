@@ -11,6 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from im2im import resolvers  # noqa: F401
 from im2im.nesting import leaves
 
 log = logging.getLogger("im2im")
@@ -46,7 +47,7 @@ def run(cfg: DictConfig) -> Any:
         check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
-    count_channels(cfg, data)
+    read_from_data(cfg, data)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
     save(cfg)
@@ -63,13 +64,14 @@ def build(node: Any, **settings: Any) -> Any:
     return instantiate(node, _convert_="all", **settings)
 
 
-def count_channels(cfg: DictConfig, data: Any) -> None:
-    """Fill in the channels that nobody gave: the source's from the data, the output's from the task and the data."""
-    if cfg.in_channels is not None and cfg.out_channels is not None:
+def read_from_data(cfg: DictConfig, data: Any) -> None:
+    """Fill in what nobody gave: the source's channels and the size of a voxel from the data, the output's channels from task and data."""
+    if None not in [cfg.in_channels, cfg.out_channels, cfg.voxel_size]:
         return
     source, target = data.channels()
     cfg.in_channels = cfg.in_channels or source
     cfg.out_channels = cfg.out_channels or build(cfg.task).out_channels(target)
+    cfg.voxel_size = cfg.voxel_size or data.voxel_size()
 
 
 def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
@@ -78,15 +80,59 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
 
     framework.record.update(version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels)
     if cfg.run is not None:
-        path = checkpoint.find(cfg.run)
+        first, *others = runs_of(cfg)
+        path = checkpoint.find(first)
         state = checkpoint.read(path)
         checkpoint.load_weights(framework, state, path)
-        told = {key: state["im2im"].get(key) for key in ("target_scale", "target_names", "target_channels")}
-        framework.record.update(told, checkpoint=str(cfg.run))
+        told = {key: state["im2im"].get(key) for key in ("target_scale", "source_scale", "target_names", "target_channels")}
+        framework.record.update(told, checkpoint=str(first))
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
+        framework.others = [member(run, cfg) for run in others]
     elif cfg.init is not None:
         path = checkpoint.find(cfg.init)
         log.info(checkpoint.initialize(framework, checkpoint.read(path), path))
+
+
+def runs_of(cfg: DictConfig) -> list[str]:
+    """Give the runs of ``run=RUN`` or ``run=[A,B]``, whose outputs are averaged."""
+    return [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
+
+
+def load_framework(run: str | Path, trust: bool = False) -> tuple[DictConfig, Any]:
+    """Build the framework of a trained run with its weights and its record; gives its configuration as well.
+
+    Raises:
+        ValueError: If there is no such run, or it names a class that is not allowed.
+    """
+    from im2im import checkpoint
+    from im2im.saved import saved_configuration
+    from im2im.targets import check_targets
+
+    config = saved_configuration(str(run), trust)
+    config.output_dir = "."
+    check_targets(OmegaConf.to_container(config, resolve=True), trust)
+    path = checkpoint.find(run)
+    state = checkpoint.read(path)
+    framework = build(config.framework)
+    checkpoint.load_weights(framework, state, path)
+    framework.record.update({key: value for key, value in state["im2im"].items() if key != "random"})
+    return config, framework.eval()
+
+
+def member(run: str, cfg: DictConfig) -> Any:
+    """Load a further run of an ensemble.
+
+    Raises:
+        ValueError: If its outputs cannot be averaged with the first run's.
+    """
+    from im2im.saved import resolved
+
+    config, framework = load_framework(run, cfg.get("trust", False))
+    here, there = OmegaConf.create(resolved(cfg)), OmegaConf.create(resolved(config))
+    for key in ("in_channels", "out_channels", "spatial_dims", "voxel_size", "normalization", "task.normalization", "task.classes"):
+        if OmegaConf.select(here, key) != (other := OmegaConf.select(there, key)):
+            raise ValueError(f"runs of an ensemble must agree in {key}, got {other} in {run}; leave it out of run=")
+    return framework
 
 
 def save(cfg: DictConfig) -> None:
@@ -95,7 +141,7 @@ def save(cfg: DictConfig) -> None:
     from im2im.saved import resolved
 
     folder = Path(cfg.output_dir)
-    goes_on = cfg.run is not None and Path(cfg.run).resolve() == folder.resolve()
+    goes_on = cfg.run is not None and Path(runs_of(cfg)[0]).resolve() == folder.resolve()
     if (folder / "config.yaml").exists() and not goes_on:
         raise ValueError(f"{folder} already holds a run; choose another hydra.run.dir, or go on with it by run={folder}")
     with replacing(folder / "config.yaml") as path:

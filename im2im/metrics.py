@@ -1,7 +1,8 @@
 """How near a prediction is to its target: pure functions of one image each.
 
 All take arrays of equal shape, C(Z)YX, and return a float. A cost map (same shape, or one channel for all) excludes pixels where it is 0.
-Where no pixel takes part, or where one that does is NaN, the result is NaN, which :func:`summarize` leaves out.
+Where no pixel takes part, or where one that does is NaN, the result is NaN, which :func:`summarize` leaves out. What begins with ``ri_``
+is range-invariant: blind to the brightness and contrast of the prediction.
 """
 
 import math
@@ -85,6 +86,53 @@ def ssim(prediction: Array, target: Array, cost_map: Array | None = None, data_r
             total += float(similarity[taking_part].sum())
             count += int(np.count_nonzero(taking_part))
     return total / count if count else math.nan
+
+
+def ri_psnr(prediction: Array, target: Array, cost_map: Array | None = None) -> float:
+    """Return the range-invariant :func:`psnr`: of the prediction scaled to the target first, as :func:`scaled` does.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    return psnr(scaled(prediction, target, cost_map), target, cost_map)
+
+
+def ri_ssim(prediction: Array, target: Array, cost_map: Array | None = None) -> float:
+    """Return the range-invariant :func:`ssim`: of the prediction scaled to the target first, as :func:`scaled` does.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    return ssim(scaled(prediction, target, cost_map), target, cost_map)
+
+
+def ri_nrmse(prediction: Array, target: Array, cost_map: Array | None = None) -> float:
+    """Return the range-invariant :func:`nrmse`: of the prediction scaled to the target first, as :func:`scaled` does.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    return nrmse(scaled(prediction, target, cost_map), target, cost_map)
+
+
+def scaled(prediction: Array, target: Array, cost_map: Array | None = None) -> Array:
+    """Scale a prediction to its target: a · prediction + b with the a and b of the smallest squared error (Weigert et al., 2018).
+
+    One a and b for all channels, from the pixels that take part; the others stay as they are. A constant prediction becomes the target's
+    mean, and one that is inversely related to the target is turned over.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    first, second = _taking_part(prediction, target, cost_map)
+    if not first.size:
+        return np.asarray(prediction)
+    variances, covariance, _ = compare(first, second)
+    gain = 0.0 if variances[0] <= 0 else covariance / variances[0]
+    dtype = np.float32 if first.dtype == second.dtype == np.float32 else np.float64
+    centre, middle = (float(image.mean(dtype=np.float64)) for image in (first, second))
+    fitted = (np.subtract(prediction, centre, dtype=np.float64) * gain + middle).astype(dtype)
+    return fitted if cost_map is None else np.where(np.asarray(cost_map) > 0, fitted, prediction)
 
 
 def summarize(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float | None]]:

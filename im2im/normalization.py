@@ -1,7 +1,8 @@
 """What makes images comparable before a network sees them.
 
-A normalization is fitted to one whole image of shape C(Z)YX and gives an :class:`Affine`, which is applied to every patch or tile of that
-image, written down with the run, and inverted for predictions. Pixels that are not finite take no part in any statistic.
+A normalization is fitted to one whole image of shape C(Z)YX and gives what is applied to every patch or tile of that image. Mostly that is
+an :class:`Affine`, which can also be written down with the run and inverted for predictions. Pixels that are not finite take no part in any
+statistic.
 """
 
 import math
@@ -13,17 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from im2im.affine import Affine, typical
+from im2im.macenko import Macenko, StainTransform
 from im2im.statistics import extremes, moments, percentiles
 
-__all__ = ["Affine", "Center", "Identity", "MinMax", "Normalization", "Percentile", "Standard", "typical"]
+__all__ = [
+    "Affine",
+    "Center",
+    "Fitted",
+    "Identity",
+    "Macenko",
+    "Mask",
+    "MinMax",
+    "Normalization",
+    "Percentile",
+    "StainTransform",
+    "Standard",
+    "typical",
+]
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
+
+class Fitted(Protocol):
+    """What a normalization found out about an image."""
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalize the whole image or a patch of it (C(Z)YX): a new array of the same shape, finite everywhere."""
+        ...
 
 
 class Normalization(Protocol):
     """Anything that can be fitted to an image."""
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: NDArray[Any]) -> Fitted:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         ...
 
@@ -133,6 +156,32 @@ class Center:
             start = max(0, (image.shape[1] - self.slices) // 2)
             image = image[:, start : start + self.slices]
         return Standard(self.per_channel).fit(image)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Background (0 and below) to ``out_min``, objects (1 and above, whatever their number) to ``out_max``; NaN pixels become ``out_min``.
+
+    Soft masks keep their shades between 0 and 1.
+
+    Args:
+        out_min: What background becomes.
+        out_max: What objects become.
+
+    Raises:
+        ValueError: Not ``out_min < out_max``.
+    """
+
+    out_min: float = -1.0
+    out_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a range in the wrong order."""
+        _require_rising(self.out_min, self.out_max)
+
+    def fit(self, image: NDArray[Any]) -> Affine:
+        """Return the transform that takes 0 and 1 to the ends of the range, whatever the image."""
+        return _to_range([(0.0, 1.0)], self.out_min, self.out_max, clip=True)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from im2im import checkpoint
+from im2im import checkpoint, resolvers  # noqa: F401
 from im2im.nesting import leaves
 from im2im.targets import check_saved
 

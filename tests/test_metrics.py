@@ -6,12 +6,14 @@ import pytest
 from scipy.stats import pearsonr
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
 
-from im2im.metrics import nrmse, pearson, psnr, ssim, summarize
+from im2im.metrics import nrmse, pearson, psnr, ri_nrmse, ri_psnr, ri_ssim, scaled, ssim, summarize
 
 METRICS = [pearson, nrmse, psnr, ssim]
 by_shape = pytest.mark.parametrize("shape", [(1, 37, 41), (3, 24, 29), (1, 17, 23, 19), (2, 13, 14, 30)], ids=str)
 by_dtype = pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16"])
+RANGE_INVARIANT = {ri_nrmse: nrmse, ri_psnr: psnr, ri_ssim: ssim}
 by_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)
+by_range_invariant = pytest.mark.parametrize("metric", RANGE_INVARIANT, ids=lambda metric: metric.__name__)
 
 
 def pair(shape, dtype="float32"):
@@ -171,6 +173,63 @@ def test_shapes_that_differ_are_refused(metric):
         metric(image, np.zeros((1, 20, 21)))
     with pytest.raises(ValueError, match=r"Cost map and target differ in shape, got \(2, 20, 20\)"):
         metric(image, image, np.zeros((2, 20, 20)))
+
+
+@by_dtype
+@by_shape
+def test_scaling_is_the_least_squares_fit_of_numpy(dtype, shape):
+    prediction, target = pair(shape, dtype)
+    gain, offset = np.polyfit(prediction.ravel().astype(float), target.ravel().astype(float), 1)
+    np.testing.assert_allclose(scaled(prediction, target), gain * prediction.astype(float) + offset, rtol=1e-4, atol=1e-4)
+
+
+@by_range_invariant
+@by_shape
+def test_a_range_invariant_metric_is_that_of_the_fitted_prediction(metric, shape):
+    prediction, target = pair(shape, "float64")
+    gain, offset = np.polyfit(prediction.ravel(), target.ravel(), 1)
+    assert metric(prediction, target) == pytest.approx(RANGE_INVARIANT[metric](gain * prediction + offset, target))
+
+
+@by_range_invariant
+@pytest.mark.parametrize("gain", [3.0, -0.01])
+def test_a_range_invariant_metric_is_blind_to_gain_and_offset(metric, gain):
+    prediction, target = pair((1, 30, 31), "float64")
+    assert metric(gain * prediction + 1e4, target) == pytest.approx(metric(prediction, target), rel=1e-6)
+
+
+@by_range_invariant
+def test_excluded_pixels_have_no_part_in_the_fit_and_stay_as_they_are(metric):
+    prediction, target = pair((2, 30, 30), "float64")
+    cost_map = np.ones((1, 30, 30))
+    cost_map[..., 12:] = 0
+    prediction[..., 12:] = target[..., 12:] = 0
+    fitted = np.concatenate((scaled(prediction[..., :12], target[..., :12]), prediction[..., 12:]), axis=-1)
+    expected = RANGE_INVARIANT[metric](fitted, target, cost_map)
+    prediction[..., 12:] = 0
+    assert metric(prediction, target, cost_map) == pytest.approx(expected)
+
+
+@by_range_invariant
+def test_a_constant_prediction_is_taken_for_the_mean_of_the_target(metric):
+    _, target = pair((1, 30, 31))
+    mean = np.full_like(target, target.mean(dtype=float))
+    assert metric(np.full_like(target, 77.7), target) == pytest.approx(RANGE_INVARIANT[metric](mean, target), rel=1e-6)
+
+
+@by_range_invariant
+def test_a_range_invariant_metric_without_pixels_or_with_a_nan_is_nan(metric):
+    prediction, target = pair((1, 20, 20))
+    assert math.isnan(metric(prediction, target, np.zeros((1, 20, 20))))
+    prediction[0, 9, 9] = np.nan
+    assert math.isnan(metric(prediction, target))
+
+
+def test_a_prediction_in_other_units_is_range_invariantly_perfect():
+    _, target = pair((1, 20, 20))
+    assert ri_ssim(3 * target + 4, target) == pytest.approx(1)
+    assert ri_nrmse(3 * target + 4, target) == pytest.approx(0, abs=1e-6)
+    assert ri_psnr(3 * target + 4, target) > 120
 
 
 def test_a_summary_has_mean_deviation_and_number_of_the_finite_values():

@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from im2im.normalization import Affine, Center, Identity, MinMax, Percentile, Standard, typical
+from im2im.normalization import Affine, Center, Identity, Macenko, Mask, MinMax, Percentile, Standard, typical
 
 OPTIONS = Path(__file__).resolve().parents[1] / "conf" / "normalization"
 NORMALIZATIONS = [
@@ -16,6 +16,7 @@ NORMALIZATIONS = [
     Standard(per_channel=False),
     Center(slices=2),
     MinMax(),
+    Mask(),
     Identity(),
 ]
 by_dimension = pytest.mark.parametrize("spatial", [(31, 27), (6, 17, 13)], ids=["2D", "3D"])
@@ -86,6 +87,19 @@ def test_center_takes_all_of_a_flat_image(shape):
 def test_minmax_maps_the_extremes_to_the_ends_of_the_range():
     image = np.array([[[-2, 0], [2, 6]]])
     assert MinMax(out_min=-1, out_max=1).fit(image).apply(image).ravel().tolist() == [-1, -0.5, 0, 1]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float32"])
+def test_a_mask_has_background_at_the_lower_and_every_object_at_the_upper_end(dtype):
+    labels = np.array([[[0, 1, 0, 7, 255]]]).astype(dtype)
+    assert Mask().fit(labels).apply(labels).ravel().tolist() == [-1, 1, -1, 1, 1]
+    assert Mask(out_min=0, out_max=2).fit(labels).apply(labels).ravel().tolist() == [0, 2, 0, 2, 2]
+
+
+def test_a_mask_without_objects_is_background_and_soft_masks_keep_their_shades():
+    empty, soft = np.zeros((1, 4, 4), np.uint8), np.array([[[-3, 0.25, 0.5, 1]]])
+    assert (Mask().fit(empty).apply(empty) == -1).all()
+    assert Mask().fit(soft).apply(soft).ravel().tolist() == [-1, -0.5, 0, 1]
 
 
 def test_identity_changes_only_the_type():
@@ -193,6 +207,7 @@ def test_statistics_of_other_channels_are_refused():
         (lambda: Percentile(high=100.5), "got 0.1 and 100.5"),
         (lambda: Percentile(out_min=1, out_max=1), "got 1 and 1; change normalization.out_min or normalization.out_max"),
         (lambda: MinMax(out_min=1, out_max=0), "got 1 and 0; change normalization.out_min"),
+        (lambda: Mask(out_min=1, out_max=1), "got 1 and 1; change normalization.out_min"),
         (lambda: Center(slices=0), "at least one slice, got 0; raise normalization.slices"),
     ],
 )
@@ -204,7 +219,15 @@ def test_impossible_settings_are_refused_in_one_line(make, message):
 
 @pytest.mark.parametrize(
     ("option", "expected"),
-    [("center", Center()), ("percentile", Percentile()), ("standard", Standard()), ("minmax", MinMax()), ("none", Identity())],
+    [
+        ("center", Center()),
+        ("macenko", Macenko()),
+        ("mask", Mask()),
+        ("minmax", MinMax()),
+        ("none", Identity()),
+        ("percentile", Percentile()),
+        ("standard", Standard()),
+    ],
 )
 def test_every_option_builds_the_defaults_of_its_class(option, expected):
     assert instantiate(OmegaConf.load(OPTIONS / f"{option}.yaml"), _convert_="all") == expected

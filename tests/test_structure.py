@@ -16,14 +16,28 @@ LEVELS = [
     {"api"},
     {"app"},
     {"saved"},
+    {"resolvers"},
     {"stages"},
     {"frameworks", "callbacks", "data", "inference"},
     {"tasks"},
     {"io"},
-    {"networks", "losses", "report", "normalization", "metrics", "checkpoint", "targets", "randomness", "hardware"},
-    {"axes", "files", "affine", "statistics", "nesting"},
+    {
+        "networks",
+        "losses",
+        "report",
+        "normalization",
+        "metrics",
+        "checkpoint",
+        "targets",
+        "randomness",
+        "hardware",
+        "clustering",
+        "postprocess",
+        "overlap",
+    },
+    {"axes", "files", "affine", "statistics", "nesting", "embedding", "cells", "ordering", "macenko"},
 ]
-ENTRANCE = {"__main__", "api", "app", "saved"}
+ENTRANCE = {"__main__", "api", "app", "saved", "resolvers"}
 
 
 def unit(path: Path) -> str:

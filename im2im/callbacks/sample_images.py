@@ -1,6 +1,7 @@
 """Pictures while a network trains."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -26,14 +27,15 @@ class SampleImages(pl.Callback):
         self.picture: np.ndarray | None = None
 
     def on_validation_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: dict, batch_idx: int, dataloader_idx: int = 0
+        self, trainer: pl.Trainer, pl_module: Any, outputs: object, batch: dict, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Draw the first patch of the first batch."""
         if batch_idx == 0 and self._due(trainer):
             pl_module.eval()
-            prediction = pl_module(batch["source"][:1])
-            images = (image[0].float().cpu().numpy() for image in (batch["source"], batch["target"], prediction))
-            self.picture = panel(*images, title=f"epoch {trainer.current_epoch + 1} · {batch['name'][0]}")
+            output = pl_module.activate(pl_module(batch["source"][:1]))
+            source, target, output = (image[0].float().cpu().numpy() for image in (batch["source"], batch["target"], output))
+            title, task = f"epoch {trainer.current_epoch + 1} · {batch['name'][0]}", pl_module.task
+            self.picture = panel(source, task.truth(target), pl_module.interpret(output), title=title, objects=task.objects)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it."""

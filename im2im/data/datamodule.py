@@ -101,19 +101,38 @@ class ImageData(pl.LightningDataModule):
 
     def channels(self) -> tuple[int, int]:
         """Look at the first pair that can be opened for the number of source and target channels."""
+        return self._first.source.shape[1], self._first.target.shape[1]
+
+    def voxel_size(self) -> list[float]:
+        """Look at the same pair for the size of its voxels, (Z)YX in micrometre; what a file does not say is as X, and X is 1."""
+        z, y, x = self._first.source.pixel_size
+        lengths = [z or x or 1.0, y or x or 1.0, x or 1.0]
+        return [float(length) for length in lengths[-self.source.spatial_dims :]]
+
+    @cached_property
+    def _first(self) -> Entry:
+        """The first pair that can be opened."""
         failed: list[Exception] = []
         for pair in self.pairs:
             try:
-                first = next(self.images.open(pair, self.source, self.target))
+                return next(self.images.open(pair, self.source, self.target))
             except (OSError, ValueError) as error:
                 failed.append(error)
-            else:
-                return first.source.shape[1], first.target.shape[1]
         raise failed[0]
 
-    def target_scale(self) -> Affine:
-        """Give the typical normalization of the training targets, in which predictions are returned."""
-        return typical([entry.target_scale for entry in self.entries("train") if entry.target_scale is not None])
+    def scale(self, side: str) -> dict[str, Any] | None:
+        """Give the typical normalization of one side's training images, in plain containers; None where it is no linear scale."""
+        scales = [getattr(entry, f"{side}_scale") for entry in self.entries("train")]
+        return typical(scales).to_dict() if all(isinstance(scale, Affine) for scale in scales) else None
+
+    @property
+    def paired(self) -> bool:
+        """Whether training images are pairs."""
+        return all(pair.matched for pair in self.pairs if pair.split == "train")
+
+    def side(self, name: str) -> Side:
+        """Give the side of that name, "source" or "target"."""
+        return {"source": self.source, "target": self.target}[name]
 
     @property
     def cutter(self) -> Cutter:

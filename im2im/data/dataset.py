@@ -1,6 +1,7 @@
 """Patches of entries as samples: read only the patch, normalize, augment."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,20 +28,20 @@ class Cutter:
     def __init__(self, source: Side, target: Side, patch_size: tuple[int, ...], with_cost_map: bool) -> None:
         self.source, self.target, self.patch_size, self.with_cost_map = source, target, patch_size, with_cost_map
 
-    def __call__(self, entry: Entry, region: Region) -> dict[str, np.ndarray]:
-        """Give "source", "target" and, where used, "cost_map" as C(Z)YX float32."""
-        source, target = self.normalized(entry, region)
+    def __call__(self, entry: Entry, region: Region, target_region: Region | None = None) -> dict[str, np.ndarray]:
+        """Give "source", "target" and, where used, "cost_map" as C(Z)YX float32; the target's region is the source's unless given."""
+        source, target = self.normalized(entry, region, target_region)
         sample = {"source": fill_up(source, self.patch_size), "target": fill_up(target, self.patch_size)}
         if self.with_cost_map:
-            sample["cost_map"] = fill_up(self.cost_map(entry, region), self.patch_size, mode="constant")
+            sample["cost_map"] = fill_up(self.cost_map(entry, target_region or region), self.patch_size, mode="constant")
         return sample
 
-    def normalized(self, entry: Entry, region: Region | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def normalized(self, entry: Entry, region: Region | None = None, target_region: Region | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Give source and target of a whole entry, or of a region, C(Z)YX float32, by the statistics of the whole."""
         if entry.source_scale is None or entry.target_scale is None:
             raise ValueError(f"{entry.name} has no statistics yet; fit the normalization first")
         source = entry.source_scale.apply(self.source.array(entry.source, region, entry.time))
-        return source, entry.target_scale.apply(self.target.array(entry.target, region, entry.time))
+        return source, entry.target_scale.apply(self.target.array(entry.target, target_region or region, entry.time))
 
     def cost_map(self, entry: Entry, region: Region | None = None) -> np.ndarray:
         """Read the cost map as 1(Z)YX float32; ones where the entry has none."""
@@ -51,24 +52,49 @@ class Cutter:
         return np.ones((1, *sizes), np.float32)
 
 
+def facts(entry: Entry) -> Sample:
+    """Give what a sample says beside its images: "name", and of unpaired data whether source and target are "matched"."""
+    return {"name": entry.name} if entry.paired else {"name": entry.name, "matched": entry.matched}
+
+
 class TrainingPatches(Dataset):
-    """Random patches, drawn anew each epoch; patch ``(epoch, index)`` is the same on every machine and worker."""
+    """Random patches, drawn anew each epoch; patch ``(epoch, index)`` is the same on every machine and worker.
+
+    Where source and target are not matched, each round through the images gives every source another target; region and
+    augmentation of the two have nothing to do with each other.
+    """
 
     def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling, augmentation: Augmentation, seed: int) -> None:
         self.entries, self.cutter, self.sampling, self.augmentation, self.seed = entries, cutter, sampling, augmentation, seed
+        self.plan = sampling.places(entries, cutter.target, sampling)
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
-        return len(self.entries) * self.sampling.patches_per_image
+        return len(self.plan)
 
     def __getitem__(self, place: tuple[int, int]) -> Sample:
         """Draw patch ``index`` of ``epoch``."""
         epoch, index = place
         rng = np.random.default_rng([self.seed, epoch, index])
-        entry = self.entries[index % len(self.entries)]
-        shape = self.cutter.source.spatial_shape(entry.source)
-        sample = self.cutter(entry, random_region(shape, self.sampling.patch_size, rng))
-        return {**self.augmentation(sample, int(rng.integers(2**31))), "name": entry.name}
+        entry, region = self.plan(index, rng)
+        if not entry.matched:
+            return self._unmatched(self._with_partner(entry, epoch, index), region, rng)
+        return {**self.augmentation(self.cutter(entry, region), int(rng.integers(2**31))), **facts(entry)}
+
+    def _with_partner(self, entry: Entry, epoch: int, index: int) -> Entry:
+        """Put another target beside a source: in every round through the entries each target is there once."""
+        number, place = divmod(index, len(self.entries))
+        order = np.random.default_rng([self.seed, epoch, number, 1]).permutation(len(self.entries))
+        partner = self.entries[order[place]]
+        name = f"{entry.source.path.name} with {partner.target.path.name}"
+        return replace(entry, name=name, target=partner.target, target_scale=partner.target_scale)
+
+    def _unmatched(self, entry: Entry, region: Region, rng: np.random.Generator) -> Sample:
+        """Cut and change source and target independently."""
+        shape = self.cutter.target.spatial_shape(entry.target)
+        sample = self.cutter(entry, region, random_region(shape, self.sampling.patch_size, rng))
+        of_source, of_target = (self.augmentation(sample, int(rng.integers(2**31))) for _ in range(2))
+        return {**of_target, "source": of_source["source"], **facts(entry)}
 
 
 class ValidationPatches(Dataset):
@@ -76,11 +102,14 @@ class ValidationPatches(Dataset):
 
     def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling) -> None:
         self.cutter = cutter
-        self.places = [
-            (entry, region)
-            for entry in entries
-            for region in grid_regions(cutter.source.spatial_shape(entry.source), sampling.patch_size, sampling.validation_patches)
-        ]
+        self.places = [(entry, *regions) for entry in entries for regions in self._regions(entry, sampling)]
+
+    def _regions(self, entry: Entry, sampling: Sampling) -> list[tuple[Region, Region]]:
+        """Spread patches over source and target, over each by its own size where they are not matched."""
+        shapes = self.cutter.source.spatial_shape(entry.source), self.cutter.target.spatial_shape(entry.target)
+        of_source, of_target = (grid_regions(shape, sampling.patch_size, sampling.validation_patches) for shape in shapes)
+        count = max(len(of_source), len(of_target))
+        return [(of_source[index % len(of_source)], of_target[index % len(of_target)]) for index in range(count)]
 
     def __len__(self) -> int:
         """Count the patches."""
@@ -88,8 +117,8 @@ class ValidationPatches(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         """Give one patch."""
-        entry, region = self.places[index]
-        return {**self.cutter(entry, region), "name": entry.name}
+        entry, region, target_region = self.places[index]
+        return {**self.cutter(entry, region, target_region), **facts(entry)}
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -1,7 +1,9 @@
 """Statistics of opened images, and which of them stay in memory."""
 
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +15,13 @@ GIGABYTE = 2**30
 
 
 def gigabytes(entries: list[Entry]) -> float:
-    """Give the size of all images of entries."""
-    return sum(_bytes(entry) for entry in entries) / GIGABYTE
+    """Give the size of all images of entries; an image in several entries counts once."""
+    images = {(id(image), entry.time): image for entry in entries for image in _images(entry)}
+    return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in images.values()) / GIGABYTE
 
 
 def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers: int) -> list[Entry]:
-    """Fit the normalization of every entry, each file read once.
+    """Fit the normalization of every entry; each image is read once, in however many entries it is.
 
     Args:
         entries: Opened pairs.
@@ -28,32 +31,42 @@ def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers
         workers: Threads that read.
     """
 
-    def fit(entry: Entry) -> Entry:
-        if keep:
-            entry = _in_memory(entry)
-        target_scale = target.fit(entry.target, entry.time, entry.cost_map)
-        return replace(entry, source_scale=source.fit(entry.source, entry.time), target_scale=target_scale)
+    def fit_source(entry: Entry) -> Entry:
+        entry = _in_memory(entry, ("source",)) if keep else entry
+        return replace(entry, source_scale=source.fit(entry.source, entry.time))
+
+    def fit_target(entry: Entry) -> Entry:
+        entry = _in_memory(entry, ("target", "cost_map")) if keep else entry
+        return replace(entry, target_scale=target.fit(entry.target, entry.time, entry.cost_map))
 
     with ThreadPoolExecutor(max(workers, 2)) as pool:
-        return list(pool.map(fit, entries))
+        sources = _each_once(pool, fit_source, [(id(entry.source), entry.time) for entry in entries], entries)
+        targets = _each_once(pool, fit_target, [(id(entry.target), id(entry.cost_map), entry.time) for entry in entries], entries)
+        return [
+            replace(right, name=entry.name, source=left.source, source_scale=left.source_scale, matched=entry.matched, paired=entry.paired)
+            for entry, left, right in zip(entries, sources(), targets(), strict=True)
+        ]
 
 
-def _images(entry: Entry) -> dict[str, Image]:
-    """Give the images of an entry by role."""
-    images = {"source": entry.source, "target": entry.target}
-    return images if entry.cost_map is None else {**images, "cost_map": entry.cost_map}
+def _each_once(
+    pool: ThreadPoolExecutor, fit: Callable[[Entry], Entry], keys: Sequence[Hashable], entries: list[Entry]
+) -> Callable[[], list[Entry]]:
+    """Start fitting one entry of each key; what comes back waits for them and gives the one of each entry's key."""
+    running = {key: pool.submit(fit, entry) for key, entry in dict(zip(keys, entries, strict=True)).items()}
+    return lambda: [running[key].result() for key in keys]
 
 
-def _bytes(entry: Entry) -> int:
-    """Count the bytes of one time point of an entry."""
-    return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in _images(entry).values())
+def _images(entry: Entry) -> list[Image]:
+    """Give the images of an entry."""
+    return [image for image in (entry.source, entry.target, entry.cost_map) if image is not None]
 
 
-def _in_memory(entry: Entry) -> Entry:
-    """Read one time point of an entry, once and for all."""
+def _in_memory(entry: Entry, roles: tuple[str, ...]) -> Entry:
+    """Read one time point of some images of an entry, once and for all."""
     now = (slice(entry.time, entry.time + 1), *[slice(None)] * 4)
-    read = {
+    opened: dict[str, Image] = {role: getattr(entry, role) for role in roles if getattr(entry, role) is not None}
+    read: dict[str, Any] = {
         role: Image.from_array(image.read(now), "TCZYX", str(image.path), image.pixel_size, image.channel_names)
-        for role, image in _images(entry).items()
+        for role, image in opened.items()
     }
-    return replace(entry, time=0, source=read["source"], target=read["target"], cost_map=read.get("cost_map"))
+    return replace(entry, time=0, **read)

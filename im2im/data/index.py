@@ -1,15 +1,18 @@
 """What there is to train on: pairs of opened images with the statistics that normalize them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from im2im.axes import Region
 from im2im.data.side import Side
 from im2im.data.synthetic import SyntheticCells, write_folder
 from im2im.io.image import Image
 from im2im.io.pairing import Pair, as_test, keep_splits, split
-from im2im.normalization import Affine
+from im2im.normalization import Fitted
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Entry:
         time: Index of the time point within the images.
         source_scale: Normalization of the source, fitted on this time point.
         target_scale: Normalization of the target, likewise.
+        matched: Whether source and target show the same; where not, they may differ in size.
+        paired: Whether the data as a whole are pairs; of unpaired data some images may be matched all the same.
     """
 
     name: str
@@ -31,8 +36,10 @@ class Entry:
     target: Image
     cost_map: Image | None = None
     time: int = 0
-    source_scale: Affine | None = None
-    target_scale: Affine | None = None
+    source_scale: Fitted | None = None
+    target_scale: Fitted | None = None
+    matched: bool = True
+    paired: bool = True
 
 
 class Images(Protocol):
@@ -64,12 +71,14 @@ class Files:
         fractions: Share of "val" and "test" where the data do not come split.
         seed: Of the split.
         splits: A ``splits.csv`` whose assignment is kept instead of drawing one; images that it does not list are left out.
+        exclusion: The files given as cost maps say the opposite: pixels that are not 0 are excluded.
     """
 
     layout: Layout
     fractions: dict[str, float] = field(default_factory=lambda: {"val": 0.1, "test": 0.2})
     seed: int = 0
     splits: str | None = None
+    exclusion: bool = False
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List all pairs, each with its split."""
@@ -79,35 +88,8 @@ class Files:
         return split(pairs, self.seed, self.fractions) if self.splits is None else keep_splits(pairs, self.splits)
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
-        """Open the files of one pair.
-
-        Raises:
-            ValueError: If source and target differ in scenes, time points or spatial shape.
-        """
-        if pair.target is None:
-            raise ValueError(f"{pair.source} has no target; add one of the same name to target/ in data.root")
-        sources = source.open(pair.source, pair.scene, pair.channel)
-        targets = target.open(pair.target, pair.scene)
-        if len(sources) != len(targets):
-            raise ValueError(f"{pair.source} has {len(sources)} scenes and {pair.target} {len(targets)}; choose with data.scenes")
-        cost_maps = self._cost_maps(pair, target, sources)
-        several = len(sources) > 1 or sources[0].shape[0] > 1
-        for scene, (left, right, cost_map) in enumerate(zip(sources, targets, cost_maps, strict=True)):
-            _check_shapes(left, right)
-            for time in range(left.shape[0]):
-                name = f"{pair.name}_scene{scene}_t{time}" if several else pair.name
-                yield Entry(name, left, right, cost_map, time)
-
-    def _cost_maps(self, pair: Pair, target: Side, sources: list[Image]) -> list[Image | None]:
-        """Open the cost maps of a pair, one per scene; they have one channel whatever the target has."""
-        if pair.cost_map is None:
-            return [None] * len(sources)
-        opened = replace(target, selection=replace(target.selection, channels=None)).open(pair.cost_map, pair.scene)
-        for left, cost_map in zip(sources, opened, strict=False):
-            _check_shapes(left, cost_map)
-        if len(opened) != len(sources):
-            raise ValueError(f"{pair.cost_map} has {len(opened)} scenes, {pair.source} has {len(sources)}; choose with data.scenes")
-        return list(opened)
+        """Open the files of one pair, see :func:`open_pair`."""
+        return open_pair(pair, source, target, self.exclusion)
 
 
 @dataclass(frozen=True)
@@ -117,16 +99,20 @@ class Synthetic:
     Args:
         cells: The simulation.
         counts: How many images each split has: "train", "val", "test".
-        target: What is predicted: "target" (fluorescence), "mask" or "instances".
+        source: Which of a cell's images is the source, such as "source" (transmitted light).
+        target: What is predicted from it, such as "target" (fluorescence), "mask" or "instances".
         folder: Where to write them as files too, for data=folders or for looking at; nothing else may be in it.
         root: Not taken: simulated cells come from no folder.
+        unpaired: Let training draw another cell's image as the target, as of data that are no pairs.
     """
 
     cells: SyntheticCells
     counts: dict[str, int]
+    source: str = "source"
     target: str = "target"
     folder: str | None = None
     root: str | None = None
+    unpaired: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a folder that would silently not be read."""
@@ -139,17 +125,75 @@ class Synthetic:
             write_folder(self.cells, Path(self.folder), self.counts)
         splits = [name for name, count in self.counts.items() for _ in range(count)]
         names = [f"cells_{index:03d}" for index in range(len(splits))]
-        return [Pair(name, Path(f"{name}.tif"), Path(f"{name}.tif"), split=part) for name, part in zip(names, splits, strict=True)]
+        return [
+            Pair(name, Path(f"{name}.tif"), Path(f"{name}.tif"), split=part, matched=not (self.unpaired and part == "train"))
+            for name, part in zip(names, splits, strict=True)
+        ]
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Simulate one pair."""
-        sample = self.cells(int(pair.name.removeprefix("cells_")))
-        axes = "YX" if self.cells.spatial_dims == 2 else "ZYX"
+        roles = (self.source, self.target)
+        sample = self.cells(int(pair.name.removeprefix("cells_")), roles)
+        axes = "ZYX"[-self.cells.spatial_dims :]
         images = [
-            Image.from_array(sample[role], axes, name=f"{pair.name}.tif", pixel_size=self.cells.pixel_size)
-            for role in ("source", self.target)
+            Image.from_array(image, axes if image.ndim == len(axes) else f"C{axes}", f"{pair.name}.tif", self.cells.pixel_size)
+            for image in (sample[role] for role in roles)
         ]
-        yield Entry(pair.name, images[0], images[1])
+        yield Entry(pair.name, images[0], images[1], matched=pair.matched, paired=not self.unpaired)
+
+
+def open_pair(pair: Pair, source: Side, target: Side, exclusion: bool = False) -> Iterator[Entry]:
+    """Open the files of one pair as one entry per scene and time point.
+
+    Args:
+        pair: Of source and target that show the same.
+        source: How sources are opened.
+        target: How targets and cost maps are opened.
+        exclusion: Pixels of cost maps that are not 0 are the excluded ones.
+
+    Raises:
+        ValueError: If source and target differ in scenes, time points or spatial shape.
+    """
+    if pair.target is None:
+        raise ValueError(f"{pair.source} has no target; add one of the same name to target/ in data.root")
+    sources = source.open(pair.source, pair.scene, pair.channel)
+    targets = target.open(pair.target, pair.scene)
+    if len(sources) != len(targets):
+        raise ValueError(f"{pair.source} has {len(sources)} scenes and {pair.target} {len(targets)}; choose with data.scenes")
+    cost_maps = _cost_maps(pair, target, sources, exclusion)
+    several = len(sources) > 1 or sources[0].shape[0] > 1
+    for scene, (left, right, cost_map) in enumerate(zip(sources, targets, cost_maps, strict=True)):
+        _check_shapes(left, right)
+        for time in range(left.shape[0]):
+            name = f"{pair.name}_scene{scene}_t{time}" if several else pair.name
+            yield Entry(name, left, right, cost_map, time)
+
+
+def _cost_maps(pair: Pair, target: Side, sources: list[Image], exclusion: bool) -> Sequence[Image | None]:
+    """Open the cost maps of a pair, one per scene; they have one channel whatever the target has."""
+    if pair.cost_map is None:
+        return [None] * len(sources)
+    opened = replace(target, selection=replace(target.selection, channels=None)).open(pair.cost_map, pair.scene)
+    for left, cost_map in zip(sources, opened, strict=False):
+        _check_shapes(left, cost_map)
+    if len(opened) != len(sources):
+        raise ValueError(f"{pair.cost_map} has {len(opened)} scenes, {pair.source} has {len(sources)}; choose with data.scenes")
+    return [replace(one, load=Included(one.load), dtype=np.dtype(np.uint8)) for one in opened] if exclusion else opened
+
+
+@dataclass(frozen=True)
+class Included:
+    """Reads an exclusion mask as a cost map: 0 where the mask is not 0, else 1.
+
+    Args:
+        load: Reads a region of the mask.
+    """
+
+    load: Callable[[Region], np.ndarray]
+
+    def __call__(self, region: Region) -> np.ndarray:
+        """Region (TCZYX) → TCZYX, uint8."""
+        return (self.load(region) == 0).astype(np.uint8)
 
 
 def _check_shapes(source: Image, other: Image) -> None:

@@ -2,10 +2,59 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from im2im.data.index import Entry
+from im2im.data.side import Side
+
 Region = tuple[slice, ...]
+
+
+class Plan(Protocol):
+    """Where the training patches of an epoch lie."""
+
+    def __len__(self) -> int:
+        """Count the patches of one epoch."""
+        ...
+
+    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+        """Give the entry of one patch, and the (Z)YX region of its source."""
+        ...
+
+
+class Places(Protocol):
+    """Chooses where training patches lie."""
+
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling") -> Plan:
+        """Plan an epoch; nothing is read before the plan is used."""
+        ...
+
+
+@dataclass(frozen=True)
+class Anywhere:
+    """Random patches, as many from each image."""
+
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling") -> Plan:
+        """Plan an epoch."""
+        return RandomPlan(entries, sampling)
+
+
+class RandomPlan:
+    """Takes the images in turn, and a random region of each."""
+
+    def __init__(self, entries: Sequence[Entry], sampling: "Sampling") -> None:
+        self.entries, self.sampling = entries, sampling
+
+    def __len__(self) -> int:
+        """Count the patches of one epoch."""
+        return len(self.entries) * self.sampling.patches_per_image
+
+    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+        """Draw a region of one entry."""
+        entry, patch_size = self.entries[index % len(self.entries)], self.sampling.patch_size
+        return entry, random_region(entry.source.shape[5 - len(patch_size) :], patch_size, rng)
 
 
 @dataclass(frozen=True)
@@ -17,12 +66,14 @@ class Sampling:
         batch_size: Patches in a batch.
         patches_per_image: Random patches of each training image and epoch.
         validation_patches: Patches of each validation image, the same ones each time.
+        places: Chooses where training patches lie.
     """
 
     patch_size: tuple[int, ...]
     batch_size: int
     patches_per_image: int = 4
     validation_patches: int = 4
+    places: Places = Anywhere()
 
     def __post_init__(self) -> None:
         """Refuse what is no size, and numbers below one."""

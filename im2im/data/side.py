@@ -8,7 +8,7 @@ import numpy as np
 
 from im2im.io.image import Image
 from im2im.io.selection import Selection
-from im2im.normalization import Affine, Normalization
+from im2im.normalization import Fitted, Normalization
 
 EVERYTHING = slice(None)
 
@@ -60,7 +60,7 @@ class Side:
         whole = image.read((slice(time, time + 1), EVERYTHING, *planes, *spatial))[0]
         return whole if self.spatial_dims == 3 else whole[:, 0]
 
-    def fit(self, image: Image, time: int = 0, cost_map: Image | None = None) -> Affine:
+    def fit(self, image: Image, time: int = 0, cost_map: Image | None = None) -> Fitted:
         """Fit the normalization on one time point of an image, without the pixels where its cost map is 0."""
         array = self.array(image, time=time)
         if cost_map is not None:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.fft
 import tifffile
-from scipy import ndimage
 
-from im2im.data.optics import CONTRASTS, Spacing, expose, fluoresce, shade, transmit
-from im2im.data.simulation import Specimen, grow
+from im2im.data.optics import CONTRASTS, Spacing
+from im2im.data.roles import CHANNELS, RENDERERS, ROLES, Scene
+from im2im.data.simulation import grow
 from im2im.files import replacing
 
 PIXEL_SIZE: Spacing = (1.0, 0.3, 0.3)  # µm
 PROJECTION = 100.0  # µm: in 2D one slab holds everything
 MARGIN = 24  # pixels simulated around the image, so that cells and their fringes are cut by its border
-LAMP = (1200.0, 5000.0)  # electrons per pixel of the label-free image
-LASER = {2: (25.0, 150.0), 3: (150.0, 600.0)}  # electrons per µm of stained nucleus
-AUTOFLUORESCENCE = 0.012  # of cytoplasm, relative to a stained nucleus
-STACK_DEFOCUS = (-0.3, 0.3)  # µm between the label-free and the fluorescence stack
-ROLES = ("source", "target", "mask", "instances")
+WRITTEN = ("source", "target", "mask", "instances")
+RANDOM = ("source", "target", "noisy", "blurred", "stained")  # have noise; new ones at the end, so that the others stay as they are
 DEFAULT_SIZE = {2: (256, 256), 3: (24, 128, 128)}
 
 
@@ -71,67 +68,42 @@ class SyntheticCells:
         """Distance of planes, rows and columns (z, y, x), µm."""
         return PIXEL_SIZE
 
-    def __call__(self, index: int) -> dict[str, np.ndarray]:
+    def __call__(self, index: int, roles: Sequence[str] = WRITTEN) -> dict[str, np.ndarray]:
         """Simulate one image.
 
         Args:
             index: Number of the image, from 0.
+            roles: What to render of it, some of ``ROLES``; whatever else is asked for, a role's image is the same.
 
         Returns:
-            ``source`` and ``target`` in counts of a camera (uint16), ``mask`` 1 in nuclei (uint8) and ``instances``, the nuclei
-            numbered from 1 (uint16), each YX or ZYX.
+            Role to image, YX or ZYX: ``source`` and ``target`` in counts of a camera (uint16), ``mask`` 1 in nuclei (uint8),
+            ``instances``, the nuclei numbered from 1 (uint16), ``noisy``, the target at little light, ``blurred``, the target by a
+            lower aperture (both uint16), ``stained``, RGB of a histological slide (3YX or 3ZYX uint8), and ``classes``: 0
+            background, 1 cytoplasm, 2 nucleus (uint8).
+
+        Raises:
+            ValueError: There is no such role.
         """
-        of_cells, of_source, of_target = np.random.default_rng([self.seed, index]).spawn(3)
+        if unknown := [role for role in roles if role not in RENDERERS]:
+            raise ValueError(
+                f"Simulated cells have no such image, got {unknown[0]!r}; set data.source and data.target to some of {', '.join(ROLES)}"
+            )
+        scene = self._scene(index)
+        images = {role: RENDERERS[role](scene) for role in roles}
+        return {role: image.reshape(*image.shape[:-3], *self.shape) for role, image in images.items()}
+
+    def _scene(self, index: int) -> Scene:
+        of_cells, *of_images = np.random.default_rng([self.seed, index]).spawn(1 + len(RANDOM))
         slabs, *plane = (1, *self.shape) if self.spatial_dims == 2 else self.shape
         spacing = (PROJECTION, *PIXEL_SIZE[1:]) if self.spatial_dims == 2 else PIXEL_SIZE
         canvas = (slabs, *(scipy.fft.next_fast_len(length + 2 * MARGIN) for length in plane))
         crop = (slice(None), *(slice(MARGIN, MARGIN + length) for length in plane))
-        specimen = grow(of_cells, canvas, spacing)
-        instances = number_objects(specimen.nuclei[crop])
-        images = {
-            "source": self._label_free(of_source, specimen, spacing, crop),
-            "target": self._fluorescence(of_target, specimen, spacing, crop),
-            "mask": (instances > 0).astype(np.uint8),
-            "instances": instances,
-        }
-        return {role: image.reshape(self.shape) for role, image in images.items()}
-
-    def _label_free(self, rng: np.random.Generator, specimen: Specimen, spacing: Spacing, crop: tuple[slice, ...]) -> np.ndarray:
-        contrast = CONTRASTS[self.contrast]
-        defocus = rng.uniform(*(contrast.defocus if self.spatial_dims == 2 else STACK_DEFOCUS))
-        light = transmit(specimen.phase, spacing, defocus, contrast)[crop]
-        return expose(rng, _log_uniform(rng, *LAMP) * shade(rng, light.shape[1:]) * light)
-
-    def _fluorescence(self, rng: np.random.Generator, specimen: Specimen, spacing: Spacing, crop: tuple[slice, ...]) -> np.ndarray:
-        glow = fluoresce(specimen.dye + AUTOFLUORESCENCE * specimen.body, spacing)[crop]
-        return expose(rng, rng.uniform(3, 12) + _log_uniform(rng, *LASER[self.spatial_dims]) * shade(rng, glow.shape[1:], dust=0) * glow)
+        randomness = dict(zip(RANDOM, of_images, strict=True))
+        return Scene(grow(of_cells, canvas, spacing), spacing, crop, CONTRASTS[self.contrast], self.spatial_dims, randomness)
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def number_objects(labels: np.ndarray) -> np.ndarray:
-    """Number the objects of a cropped label image from 1 without gaps; of an object cut in pieces the largest stays.
-
-    Args:
-        labels: 0 is background, of any shape.
-
-    Returns:
-        The same shape, uint16.
-    """
-    numbered, count = np.zeros(labels.shape, np.uint16), 0
-    for label, window in enumerate(ndimage.find_objects(labels), 1):
-        if window is None:
-            continue
-        pieces, _ = ndimage.label(labels[window] == label, np.ones((3,) * labels.ndim))
-        count += 1
-        numbered[window][pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])] = count
-    return numbered
-
-
-def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int]) -> None:
-    """Write images as ``folder/<split>/{source,target,mask,instances}/cells_000.tif``, ImageJ TIFFs with their pixel size.
+def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int], roles: Sequence[str] = WRITTEN) -> None:
+    """Write images as ``folder/<split>/<role>/cells_000.tif``, ImageJ TIFFs with their pixel size.
 
     The number in the name is the index of the image; the splits go on counting, so no two share an image.
 
@@ -141,17 +113,19 @@ def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int])
         cells: What to write.
         folder: Where to; made if it is not there.
         splits: Number of images of each split.
+        roles: What to write of each, some of ``ROLES``.
 
     Raises:
         ValueError: The folder holds other files already.
     """
     folder = Path(folder)
     names = [split for split, count in splits.items() for _ in range(count)]
-    indices = {folder / part / role / f"cells_{index:03d}.tif": index for index, part in enumerate(names) for role in ROLES}
+    indices = {folder / part / role / f"cells_{index:03d}.tif": index for index, part in enumerate(names) for role in roles}
     written = _written(folder, indices, cells)
     for index in sorted({index for path, index in indices.items() if path not in written}):
-        for role, image in cells(index).items():
-            _write(folder / names[index] / role / f"cells_{index:03d}.tif", image, cells.pixel_size)
+        for role, image in cells(index, roles).items():
+            file = folder / names[index] / role / f"cells_{index:03d}.tif"
+            _write(file, _samples_last(image, role), cells.pixel_size, role)
 
 
 def _written(folder: Path, indices: Mapping[Path, int], cells: SyntheticCells) -> set[Path]:
@@ -160,14 +134,21 @@ def _written(folder: Path, indices: Mapping[Path, int], cells: SyntheticCells) -
         raise ValueError(f"The folder for synthetic images is a file, got {folder}; set data.folder to a new folder")
     there = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
     one = min(there & indices.keys(), default=None)
-    same = one is None or np.array_equal(tifffile.imread(one), cells(indices[one])[one.parent.name])
+    role = "" if one is None else one.parent.name
+    same = one is None or np.array_equal(tifffile.imread(one), _samples_last(cells(indices[one], (role,))[role], role))
     if there - indices.keys() or not same:
         raise ValueError(f"The folder for synthetic images is not empty, got {folder}; set data.folder to a new folder or remove this one")
     return there
 
 
-def _write(path: Path, image: np.ndarray, pixel_size: Spacing) -> None:
+def _samples_last(image: np.ndarray, role: str) -> np.ndarray:
+    """Move the channels of an image in colour to the end, as files have them."""
+    return np.ascontiguousarray(np.moveaxis(image, 0, -1)) if CHANNELS[role] > 1 else image
+
+
+def _write(path: Path, image: np.ndarray, pixel_size: Spacing, role: str) -> None:
     z, y, x = pixel_size
-    axes = {"axes": "YX"} if image.ndim == 2 else {"axes": "ZYX", "spacing": z}
+    samples = "S" if CHANNELS[role] > 1 else ""
+    spatial = {"axes": "YX" + samples} if image.ndim == 2 + len(samples) else {"axes": "ZYX" + samples, "spacing": z}
     with replacing(path) as temporary:
-        tifffile.imwrite(temporary, image, imagej=True, resolution=(1 / x, 1 / y), metadata={**axes, "unit": "um"})
+        tifffile.imwrite(temporary, image, imagej=True, resolution=(1 / x, 1 / y), metadata={**spatial, "unit": "um"})

@@ -1,8 +1,10 @@
 """What every way of training shares: updates, validation, prediction and what a checkpoint carries."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -12,13 +14,13 @@ from torch.optim import Optimizer
 from im2im.frameworks.optimization import Optimization
 from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to_multiple
-from im2im.networks.stride import total_stride
+from im2im.networks.stride import InputSize, input_size
 from im2im.normalization import Affine
 from im2im.randomness import random_state, restore_random_state
 from im2im.tasks.base import Batch, Task
 
 Terms = dict[str, Tensor]
-Inference = Callable[[Callable[[Tensor], Tensor], Tensor, tuple[int, ...]], Tensor]
+Inference = Callable[..., Tensor]
 
 
 class Framework(pl.LightningModule):
@@ -33,32 +35,81 @@ class Framework(pl.LightningModule):
         optimization: Optimizer, schedule, clipping and accumulation.
     """
 
+    unpaired = False  # whether it learns from images that are no pairs
+    reads = "source"  # the side of the data that prediction starts from
+
     def __init__(self, network: nn.Module, task: Task, inference: Inference, optimization: Optimization) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network, self.task, self.inference, self.optimization = fast_layout(network), task, inference, optimization
         self.record: dict[str, Any] = {}  # what a checkpoint says of the run beside its weights; plain containers only
+        self.others: list[Framework] = []  # further trained runs, whose outputs are averaged with this one's
         self._random_state: dict[str, Any] | None = None
-        self._multiple: tuple[int, ...] | None = None
+        self._sizes: dict[int, InputSize] = {}  # by the identity of a network
 
     # --- the network -----------------------------------------------------------------------------------------------
 
-    def multiple(self, image: Tensor) -> tuple[int, ...]:
-        """Pixels per axis of which the network's input must be a multiple, for images like C(Z)YX; measured once."""
-        if self._multiple is None:
-            self._multiple = total_stride(self.network, image.shape[0], image.ndim - 1, image.shape[1:])
-        return self._multiple
+    @property
+    def predicting(self) -> nn.Module:
+        """The network that predicts."""
+        return self.network
+
+    def size(self, image: Tensor, network: nn.Module | None = None) -> InputSize:
+        """Tell which sizes a network takes, for images like C(Z)YX; measured once."""
+        network = network or self.predicting
+        if id(network) not in self._sizes:
+            self._sizes[id(network)] = input_size(network, image.shape[0], image.ndim - 1, image.shape[1:])
+        return self._sizes[id(network)]
+
+    def through(self, network: nn.Module, image: Tensor) -> Tensor:
+        """Run a network on BC(Z)YX of any size: mirrored up to the network's multiple, cropped back."""
+        padded, crop = pad_to_multiple(image, self.size(image[0], network).multiple)
+        return network(padded)[crop]
 
     def forward(self, source: Tensor) -> Tensor:
-        """Run the network on BC(Z)YX of any size: mirrored up to the network's multiple, cropped back."""
-        padded, crop = pad_to_multiple(source, self.multiple(source[0]))
-        return self.network(padded)[crop]
+        """Run the network on BC(Z)YX of any size."""
+        return self.through(self.network, source)
+
+    def output(self, image: Tensor) -> Tensor:
+        """Run the network and activate: what prediction is made of."""
+        return self.activate(self(image))
 
     @torch.no_grad()
     def predict(self, image: Tensor) -> Tensor:
-        """Run the network over one normalized image C(Z)YX of any size, in single precision; C'(Z)YX on the CPU."""
+        """Run the network over one normalized image C(Z)YX of any size, in single precision; activated, C'(Z)YX on the CPU."""
         self.eval()
-        return self.inference(self, image.to(self.device), self.multiple(image))
+        size = self.size(image)
+        output = self.inference(self.output, image.to(self.device), size.multiple, size.fixed, self.unmirror)
+        for other in self.others:
+            output = output + other.to(self.device).predict(image)
+        return output / (1 + len(self.others))
+
+    # --- what a prediction means: the task's to say, unless a framework knows more ------------------------------------
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what can be written; the first one unless others are asked for."""
+        return self.task.outputs
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Compare a prediction BC(Z)YX with the batch's target."""
+        return self.task.loss(prediction, batch)
+
+    def activate(self, prediction: Tensor) -> Tensor:
+        """Bring a prediction BC(Z)YX into its range."""
+        return self.task.activate(prediction)
+
+    def unmirror(self, output: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Turn the activated output of an image that was mirrored along some axes (counted from the end) back."""
+        return torch.flip(output, axes)
+
+    def interpret(self, output: np.ndarray) -> np.ndarray:
+        """Turn an activated output C(Z)YX into what is compared with the target."""
+        return self.task.interpret(output)
+
+    def decode(self, output: np.ndarray, name: str | None = None) -> np.ndarray:
+        """Turn an activated output C(Z)YX into one of the ``outputs``."""
+        return self.task.decode(output, self.target_scale, name or self.outputs[0])
 
     # --- training --------------------------------------------------------------------------------------------------
 
@@ -109,18 +160,19 @@ class Framework(pl.LightningModule):
     # --- validation ------------------------------------------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the training's own losses, the task's loss as ``val/loss`` and the task's metrics, on the same patches each time."""
+        """Log the training's own losses, the loss as ``val/loss`` and the task's metrics, on the same patches each time."""
         prediction = self(batch["source"])
-        terms = {**self.validation_terms(batch, prediction), "loss": self.task.loss(prediction, batch)}
+        terms = {**self.validation_terms(batch, prediction), "loss": self.loss(prediction, batch)}
         self.log_terms("val", terms, len(batch["source"]))
         for scores in self.scores(batch, prediction):
-            self.log_dict({f"val/{name}": value for name, value in scores.items()}, batch_size=1)
+            self.log_dict({f"val/{name}": value for name, value in scores.items() if math.isfinite(value)}, batch_size=1)
 
     def scores(self, batch: Batch, prediction: Tensor) -> list[dict[str, float]]:
         """Compute the task's metrics for every sample of a batch."""
-        predictions, targets = prediction.float().cpu().numpy(), batch["target"].float().cpu().numpy()
+        outputs, targets = self.activate(prediction).float().cpu().numpy(), batch["target"].float().cpu().numpy()
         cost_maps = batch["cost_map"].cpu().numpy() if "cost_map" in batch else [None] * len(targets)
-        return [self.task.score(*sample) for sample in zip(predictions, targets, cost_maps, strict=True)]
+        found = [self.interpret(output) for output in outputs]
+        return [self.task.score(*sample) for sample in zip(found, targets, cost_maps, strict=True)]
 
     def validation_terms(self, batch: Batch, prediction: Tensor) -> Terms:
         """Give the terms that training minimizes beside the task's loss."""

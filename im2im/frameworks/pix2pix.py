@@ -78,19 +78,20 @@ class Pix2Pix(Framework):
 
     def _generate(self, batch: Batch, prediction: Tensor) -> Terms:
         """Weighted terms of the generator."""
-        terms = {"reconstruction": self.weights.reconstruction * self.task.loss(prediction, batch)}
+        terms = {"reconstruction": self.weights.reconstruction * self.loss(prediction, batch)}
         if self.weights.feature_matching:
             real, fake = self._scales(batch, prediction)
             matching = feature_matching([features for _, features in real], [features for _, features in fake])
             terms["feature_matching"] = self.weights.feature_matching * matching
         else:
-            fake = self.discriminator(_conditioned(batch, prediction))
+            fake = self.discriminator(_conditioned(batch, self.activate(prediction)))
         terms["adversarial"] = self.weights.adversarial * self.adversarial.generator([score for score, _ in fake])
         return terms
 
     def _scales(self, batch: Batch, prediction: Tensor) -> tuple[list[Any], list[Any]]:
         """Show real and predicted images to the discriminator at once; (score, features) per scale for either."""
-        pairs = torch.cat([_conditioned(batch, image) for image in (batch["target"], prediction)])
+        images = self.task.present(batch["target"]), self.activate(prediction)
+        pairs = torch.cat([_conditioned(batch, image) for image in images])
         half = len(prediction)
         scales = self.discriminator(pairs)
         real = [(score[:half], [feature[:half] for feature in features]) for score, features in scales]

@@ -24,7 +24,7 @@ def predict_tiles(
         network: BC(Z)YX to BC'(Z)YX of the same size.
         read: Gives the image's C(Z)YX in a region of its (Z)YX.
         tiles: From :func:`plan`.
-        multiple: What the network's input must be a multiple of; tiles are padded to it and cropped back.
+        multiple: What the network's input must be a multiple of, or is; tiles are padded to it and cropped back.
         batch_size: How many tiles at a time.
 
     Yields:
@@ -74,13 +74,17 @@ class TiledInference:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; raise inference.{name}")
 
-    def __call__(self, network: Network, image: Tensor, multiple: Sequence[int] = (1,)) -> Tensor:
+    def __call__(
+        self, network: Network, image: Tensor, multiple: Sequence[int] = (1,), fixed: bool = False, unmirror: object = None
+    ) -> Tensor:
         """Predict one image.
 
         Args:
             network: BC(Z)YX to BC'(Z)YX of the same size, on the device of ``image``, and in evaluation mode.
             image: C(Z)YX.
             multiple: The network's total stride along every axis, or one for all: sizes that it takes are multiples of it.
+            fixed: The network takes the size ``multiple`` alone; every tile has it, whatever ``tile`` and ``max_voxels`` say.
+            unmirror: For averages over mirrored views; here the image is seen as it is.
 
         Returns:
             C'(Z)YX of the image's size, on the CPU.
@@ -89,18 +93,32 @@ class TiledInference:
             ValueError: The settings do not suit the image or the network.
         """
         shape, multiple = tuple(image.shape[1:]), for_axes(multiple, image.ndim - 1)
-        tiles = self.plan(shape, multiple)
+        tiles = self.plan(shape, multiple, fixed)
         predictions = predict_tiles(network, lambda region: image[(slice(None), *region)], tiles, multiple, self.batch_size)
         blending = self.blending if len(tiles) > 1 else Crop()
         return blending(predictions, shape)
 
-    def plan(self, shape: Sequence[int], multiple: Sequence[int] = (1,)) -> list[Tile]:
+    def plan(self, shape: Sequence[int], multiple: Sequence[int] = (1,), fixed: bool = False) -> list[Tile]:
         """Return the tiles of an image of ``shape`` (Z)YX, a single one where it may go through the network whole."""
         multiple = for_axes(multiple, len(shape))
+        if fixed:
+            tiles = plan(shape, multiple, halo_of(multiple, self.overlap), (1,) * len(shape))
+            return [_widened(tile, shape, multiple) for tile in tiles]
         if self.tile is not None and len(self.tile) != len(shape):
             raise ValueError(f"A tile needs one length for each of the {len(shape)} spatial axes, got {self.tile}; change inference.tile")
         tile = round_up(self.tile or choose_tile(shape, self.overlap, multiple, self.max_voxels), multiple)
         return plan(shape, tile, halo_of(tile, self.overlap), multiple)
+
+
+def _widened(tile: Tile, shape: Sequence[int], size: Sequence[int]) -> Tile:
+    """Let a tile read ``size`` pixels, more of the image on either side; fewer only where the image itself has fewer."""
+    starts = [
+        max(0, min((read.start + read.stop - pixels) // 2, length - pixels))
+        for read, length, pixels in zip(tile.read, shape, size, strict=True)
+    ]
+    read = tuple(slice(start, min(start + pixels, length)) for start, length, pixels in zip(starts, shape, size, strict=True))
+    inner = tuple(slice(write.start - start, write.stop - start) for write, start in zip(tile.write, starts, strict=True))
+    return Tile(read, tile.write, inner)
 
 
 def _predict(network: Network, batch: Tensor) -> Tensor:

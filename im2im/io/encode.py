@@ -10,15 +10,20 @@ import tifffile
 
 from im2im.axes import from_tczyx
 from im2im.io.image import PixelSize
+from im2im.io.labels import label_colours, present_colours
 from im2im.io.ome_zarr import create_zarr
 
 BIG = 3.9e9  # bytes; offsets of a classic TIFF end at 4 GiB
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64", "complex64", "complex128")
+COLOUR_TAG = (320, "H", 768, (label_colours().T.astype(np.uint16) * 257).ravel().tolist(), True)  # where ImageJ keeps those of one channel
 
 
-def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
-    """OME-TIFF, uncompressed; ``image`` is TCZYX, of which ``axes`` are stored in that order."""
+def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:
+    """OME-TIFF, uncompressed; ``image`` is TCZYX, of which ``axes`` are stored in that order.
+
+    Labels get no colours: a palette would make RGB of them where files of this kind are read.
+    """
     if image.dtype.name not in _OME_TYPES:
         raise ValueError(f"OME-TIFF holds {', '.join(_OME_TYPES)}, got {image.dtype}; write .tif or .ome.zarr instead")
     metadata: dict[str, Any] = {"axes": axes}
@@ -30,8 +35,11 @@ def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelS
     _write(path, from_tczyx(image, axes), metadata, ome=True)
 
 
-def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
-    """ImageJ hyperstack where ImageJ knows the type and the size, else TIFF with the same facts in tifffile's words."""
+def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:
+    """ImageJ hyperstack where ImageJ knows the type and the size, else TIFF with the same facts in tifffile's words.
+
+    Only ImageJ shows the colours of labels; whoever reads the file gets the numbers.
+    """
     z, y, x = pixel_size
     half_known = bool(z) and not (x and y)  # ImageJ would take a pixel of 1 for the unknown ones
     if image.dtype.name not in _IMAGEJ_TYPES or image.nbytes > BIG or half_known:
@@ -43,21 +51,31 @@ def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize,
         metadata |= {"unit": "um"} | ({"spacing": z} if z else {})
     if channel_names:  # labels are what ImageJ shows, one per plane; the other line is for reading them back
         metadata |= {"channel_names": json.dumps(channel_names), "Labels": list(channel_names) * (image.shape[0] * image.shape[2])}
+    if labels:
+        metadata |= _shown(image)
     resolution = (1 / x, 1 / y) if x and y else None
-    tifffile.imwrite(path, from_tczyx(image, ordered), imagej=True, resolution=resolution, photometric="minisblack", metadata=metadata)
+    array, tags = from_tczyx(image, ordered), [COLOUR_TAG] if labels and image.shape[1] == 1 else []
+    tifffile.imwrite(path, array, imagej=True, resolution=resolution, photometric="minisblack", metadata=metadata, extratags=tags)
+
+
+def _shown(image: np.ndarray) -> dict[str, Any]:
+    """How ImageJ shows labels: up to 255 in a colour each, of more neighbouring ones share a colour."""
+    channels, top = image.shape[1], max(255.0, float(image.max(initial=0)))
+    return {"min": 0.0, "max": top, "Ranges": [0.0, top] * channels, "LUTs": [label_colours().T] * channels}
 
 
 def _write(path: Path, array: np.ndarray, metadata: dict[str, Any], ome: bool) -> None:
     tifffile.imwrite(path, array, ome=ome, photometric="minisblack", metadata=metadata, bigtiff=array.nbytes > BIG)
 
 
-def encode_zarr(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
-    """OME-Zarr of one resolution."""
+def encode_zarr(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:
+    """OME-Zarr of one resolution; labels say that they are, and their colours."""
     array = from_tczyx(image, axes)
-    create_zarr(path, array.shape, array.dtype, axes, pixel_size, channel_names)[...] = array
+    colours = present_colours(array) if labels else None
+    create_zarr(path, array.shape, array.dtype, axes, pixel_size, channel_names, colours=colours)[...] = array
 
 
-def encode_png(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> None:
+def encode_png(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:
     """One grey plane of 8 or 16 bits, or RGB of 8 bits; PNG keeps neither pixel size nor names."""
     plane = image[0, :, 0].transpose(1, 2, 0)
     grey = image.shape[1] == 1 and image.dtype in (np.uint8, np.uint16)

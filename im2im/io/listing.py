@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from im2im.io.formats import IMAGE, ZARR, kind, split_name
+from im2im.io.pair import SPLITS
 
 
 def image_names(folder: str | Path) -> Iterator[str]:
@@ -52,3 +53,23 @@ def refuse_single(one: Mapping[str, str], other: Mapping[str, str], what: str, p
     if single := [name for stem, name in one.items() if stem not in other]:
         named = ", ".join(single[:3]) + (", …" if len(single) > 3 else "")
         raise ValueError(f"{len(single)} {what} without a {partner}: {named}; add what is missing, or take these out of data.root")
+
+
+def split_folders(root: Path, inside: str | None) -> list[tuple[str | None, Path]]:
+    """(split, folder): ``train``, ``val`` and ``test`` where ``root`` has them, else ``root`` itself.
+
+    Args:
+        root: Of the data.
+        inside: A folder that ``root`` holds where it is not split.
+
+    Raises:
+        ValueError: There is no such root, or it holds neither.
+    """
+    if not root.is_dir():
+        raise ValueError(f"there is no folder {root}; correct data.root")
+    if inside is not None and (root / inside).is_dir():
+        return [(None, root)]
+    parts = [(name, root / name) for name in SPLITS if (root / name).is_dir()]
+    if not parts and inside is not None:
+        raise ValueError(f"{root} holds neither {inside}/ nor train/ and test/; correct data.root, or set data=tagged or data=table")
+    return [*parts] or [(None, root)]

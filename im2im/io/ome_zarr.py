@@ -101,6 +101,7 @@ def create_zarr(
     pixel_size: PixelSize = UNKNOWN_SIZE,
     channel_names: tuple[str, ...] = (),
     chunks: tuple[int, ...] | None = None,
+    colours: Mapping[int, tuple[int, int, int]] | None = None,
 ) -> zarr.Array:
     """Make an OME-Zarr image of one resolution and return its array, to be filled region by region.
 
@@ -112,11 +113,13 @@ def create_zarr(
         pixel_size: ZYX in micrometres.
         channel_names: One per channel, or none.
         chunks: In ``axes``; by default 1, 1, 16, 256, 256 voxels in 3D and 512, 512 pixels in 2D.
+        colours: RGB of labels, for an image of labels; None for any other.
     """
     chunks = chunks or _chunks(shape_tczyx(shape, axes), axes)
-    metadata = {"multiscales": [_multiscale(axes, pixel_size)]} | _omero(channel_names, np.dtype(dtype))
+    metadata = {"multiscales": [_multiscale(axes, pixel_size)]} | _omero(channel_names, np.dtype(dtype)) | _image_label(colours)
     if _IS_ZARR_2:
-        metadata["multiscales"][0]["version"] = "0.4"
+        for described in (metadata["multiscales"][0], metadata.get("image-label", {})):
+            described["version"] = "0.4"
         group = zarr.open_group(str(path), mode="w-")
         group.attrs.update(metadata)
         return group.create_dataset("0", shape=shape, chunks=chunks, dtype=dtype, dimension_separator="/")
@@ -147,3 +150,10 @@ def _omero(channel_names: tuple[str, ...], dtype: np.dtype) -> dict[str, Any]:
     top = float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
     window = {"min": 0.0, "start": 0.0, "end": top, "max": top}
     return {"omero": {"channels": [{"label": name, "color": "FFFFFF", "active": True, "window": window} for name in channel_names]}}
+
+
+def _image_label(colours: Mapping[int, tuple[int, int, int]] | None) -> dict[str, Any]:
+    """What tells viewers that an image holds labels; without colours they choose some."""
+    if colours is None:
+        return {}
+    return {"image-label": {"colors": [{"label-value": label, "rgba": [*colour, 255]} for label, colour in colours.items()]}}

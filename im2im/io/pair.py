@@ -20,6 +20,7 @@ class Pair:
         group: Pairs of one group are never divided between splits.
         scene: The one scene to use, by name or index.
         channel: The one channel of the source to use, by name or index.
+        matched: Whether source and target show the same; not so where data are unpaired.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Pair:
     group: str | None = None
     scene: str | int | None = None
     channel: str | int | None = None
+    matched: bool = True
 
 
 def group_of(stem: str, pattern: str | None) -> str | None:

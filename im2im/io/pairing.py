@@ -7,8 +7,8 @@ from pathlib import Path
 
 from im2im.io.columns import read_columns
 from im2im.io.formats import IMAGE, TABLE, ZARR, kind
-from im2im.io.listing import by_stem, image_names, refuse_single
-from im2im.io.pair import SPLITS, Pair, group_of
+from im2im.io.listing import by_stem, image_names, refuse_single, split_folders
+from im2im.io.pair import Pair, group_of
 from im2im.io.splits import as_test, keep_splits, split, write_splits
 from im2im.io.table import Table
 
@@ -41,7 +41,7 @@ class Folders:
         Raises:
             ValueError: A folder is missing or empty, a file has no partner, or two files have one stem.
         """
-        return [pair for part, folder in _parts(Path(self.root).expanduser(), self.source) for pair in self._pairs(folder, part)]
+        return [pair for part, folder in split_folders(Path(self.root).expanduser(), self.source) for pair in self._pairs(folder, part)]
 
     def _pairs(self, folder: Path, part: str | None) -> list[Pair]:
         at = {role: folder / name for role, name in (("source", self.source), ("target", self.target), ("cost_map", self.cost_map))}
@@ -74,7 +74,7 @@ class Tagged:
         Raises:
             ValueError: The folder is missing, has no such files, or a file has no partner.
         """
-        return [pair for part, folder in _parts(Path(self.root).expanduser(), None) for pair in self._pairs(folder, part)]
+        return [pair for part, folder in split_folders(Path(self.root).expanduser(), None) for pair in self._pairs(folder, part)]
 
     def _pairs(self, folder: Path, part: str | None) -> list[Pair]:
         names = by_stem(image_names(folder), folder)
@@ -86,18 +86,6 @@ class Tagged:
                 f"{folder} has no images like x{self.source}.tif and x{self.target}.tif, got {first}; rename them or set data=folders"
             )
         return _matched(dict.fromkeys(tags, folder), files, part, self.group)
-
-
-def _parts(root: Path, inside: str | None) -> list[tuple[str | None, Path]]:
-    """(split, folder): ``train``, ``val`` and ``test`` where ``root`` has them, else ``root`` itself."""
-    if not root.is_dir():
-        raise ValueError(f"there is no folder {root}; correct data.root")
-    if inside is not None and (root / inside).is_dir():
-        return [(None, root)]
-    parts = [(name, root / name) for name in SPLITS if (root / name).is_dir()]
-    if not parts and inside is not None:
-        raise ValueError(f"{root} holds neither {inside}/ nor train/ and test/; correct data.root, or set data=tagged or data=table")
-    return [*parts] or [(None, root)]
 
 
 def _matched(at: Mapping[str, Path], files: Mapping[str, Mapping[str, str]], part: str | None, group: str | None) -> list[Pair]:

@@ -52,7 +52,7 @@ def split(pairs: list[Pair], seed: int, fractions: Mapping[str, float] = FRACTIO
 
 def _draw(pairs: list[Pair], fractions: Mapping[str, float], seed: int) -> list[Pair]:
     """Turn pairs that are not given to anything but training into test and validation."""
-    groups = sorted({_group(pair) for pair in pairs if pair.split in (None, "train")})
+    groups = sorted({group_key(pair) for pair in pairs if pair.split in (None, "train")})
     shuffled = [groups[index] for index in np.random.default_rng(seed).permutation(len(groups))]
     chosen: dict[str, str] = {}
     wanted = [name for name, fraction in fractions.items() if fraction > 0]
@@ -61,10 +61,11 @@ def _draw(pairs: list[Pair], fractions: Mapping[str, float], seed: int) -> list[
         most = max(free - len(wanted[position + 1 :]), min(free, 1))  # and one for each that comes after
         count = min(max(1, round(fractions[name] * len(groups))), most)
         chosen |= dict.fromkeys(shuffled[len(chosen) : len(chosen) + count], name)
-    return [pair if pair.split not in (None, "train") else replace(pair, split=chosen.get(_group(pair), "train")) for pair in pairs]
+    return [pair if pair.split not in (None, "train") else replace(pair, split=chosen.get(group_key(pair), "train")) for pair in pairs]
 
 
-def _group(pair: Pair) -> str:
+def group_key(pair: Pair) -> str:
+    """What is never divided between splits: a pair's group, or else the pair by its name."""
     return pair.name if pair.group is None else pair.group
 
 
@@ -74,26 +75,31 @@ def as_test(pairs: list[Pair]) -> list[Pair]:
 
 
 def write_splits(pairs: list[Pair], path: str | Path) -> None:
-    """Write which file served what: a CSV with columns split, name, group, source, target, cost_map; paths of files are absolute."""
+    """Write which file served what: a CSV with columns split, name, group, source, target, cost_map; paths of files are absolute.
+
+    Unpaired data have a column more, matched: True or False.
+    """
+    unpaired = any(not pair.matched for pair in pairs)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("split", "name", "group", "source", "target", "cost_map"))
+        writer.writerow(("split", "name", "group", "source", "target", "cost_map", *(["matched"] if unpaired else [])))
         for pair in pairs:
             paths = (path.resolve() if path and path.exists() else path for path in (pair.source, pair.target, pair.cost_map))
-            writer.writerow((pair.split, pair.name, pair.group, *paths))
+            writer.writerow((pair.split, pair.name, pair.group, *paths, *([pair.matched] if unpaired else [])))
 
 
-def keep_splits(pairs: list[Pair], path: str | Path) -> list[Pair]:
+def keep_splits(pairs: list[Pair], path: str | Path, roles: tuple[str, ...] = ("source",)) -> list[Pair]:
     """Give pairs the split that a ``splits.csv`` says, found by the path of their source; a pair that is not in it is left out.
 
     Args:
         pairs: Whatever their splits.
         path: What :func:`write_splits` wrote.
+        roles: The columns in which a source is looked for; "source" and "target" for files of unpaired data.
 
     Raises:
         ValueError: There is no such table, it says something else than a split, or a source that it lists is no longer there.
     """
-    listed = _listed(Path(path))
+    listed = _listed(Path(path), roles)
     found = {pair.source.resolve() for pair in pairs}
     if gone := [source for source in listed if source not in found]:
         raise ValueError(f"{len(gone)} of {len(listed)} images of {path} are gone: {gone[0]}; bring them back, or set data.splits=null")
@@ -104,14 +110,15 @@ def keep_splits(pairs: list[Pair], path: str | Path) -> list[Pair]:
     return kept
 
 
-def _listed(path: Path) -> dict[Path, dict[str, str]]:
+def _listed(path: Path, roles: tuple[str, ...]) -> dict[Path, dict[str, str]]:
     """Source → name → split; a source of several scenes or channels has several names."""
-    columns = read_columns(path, ("split", "name", "source"))
+    columns = read_columns(path, ("split", "name", *roles))
     listed: dict[Path, dict[str, str]] = {}
-    for name, source, part in zip(columns["name"], columns["source"], columns["split"], strict=True):
-        if part not in SPLITS:
-            raise ValueError(f"a split in {path} is train, val or test, got {part!r}; correct data.splits")
-        listed.setdefault(Path(str(source)).resolve(), {})[str(name)] = part
+    for role in roles:
+        for name, source, part in zip(columns["name"], columns[role], columns["split"], strict=True):
+            if part not in SPLITS:
+                raise ValueError(f"a split in {path} is train, val or test, got {part!r}; correct data.splits")
+            listed.setdefault(Path(str(source)).resolve(), {})[str(name)] = part
     return listed
 
 

@@ -12,8 +12,9 @@ from im2im.files import replacing
 from im2im.io.encode import encode_ome_tiff, encode_png, encode_tiff, encode_zarr
 from im2im.io.formats import PICTURE, split_name
 from im2im.io.image import UNKNOWN_SIZE, PixelSize
+from im2im.io.labels import LABEL_TYPES
 
-Encoder: TypeAlias = Callable[[Path, np.ndarray, str, PixelSize, tuple[str, ...]], None]
+Encoder: TypeAlias = Callable[[Path, np.ndarray, str, PixelSize, tuple[str, ...], bool], None]
 
 _ENCODERS: dict[str, Encoder] = {
     ".ome.tif": encode_ome_tiff,
@@ -33,6 +34,7 @@ def write_image(
     pixel_size: PixelSize = UNKNOWN_SIZE,
     channel_names: tuple[str, ...] = (),
     overwrite: bool = False,
+    labels: bool = False,
 ) -> Path:
     """Write an image in the format of its suffix; the file appears under its name only when it is complete.
 
@@ -47,6 +49,8 @@ def write_image(
         pixel_size: ZYX in micrometres.
         channel_names: One per channel, or none.
         overwrite: Replace what is there.
+        labels: The numbers are those of objects or classes, 0 is background; viewers show them in colours where the format
+            has a way to say so (ImageJ hyperstacks, OME-Zarr). See ``as_labels`` for their type.
 
     Returns:
         The path.
@@ -54,12 +58,14 @@ def write_image(
     Raises:
         FileExistsError: Something is there and ``overwrite`` is not set.
         OSError: The folder is full, or cannot be written to.
-        ValueError: The format cannot hold this array.
+        ValueError: The format cannot hold this array, or labels are of another type than uint8, uint16 and uint32.
     """
     path = Path(path)
     encode = _encoder(path)
     image = to_tczyx(np.asarray(array), axes)
     image = image.astype(np.uint8) if image.dtype == bool else image
+    if labels and image.dtype.name not in LABEL_TYPES:
+        raise ValueError(f"labels are written as {', '.join(LABEL_TYPES)}, got {image.dtype}; convert them by as_labels")
     if len(channel_names) not in (0, image.shape[1]):
         raise ValueError(f"{path.name} has {image.shape[1]} channels, got the names {channel_names}; give one name per channel, or none")
     if path.exists() and not overwrite:
@@ -67,7 +73,7 @@ def write_image(
     kept = "".join(axis for axis in AXES if axis in parse(axes))
     try:
         with replacing(path) as temporary:
-            encode(temporary, image, kept, pixel_size, tuple(channel_names))
+            encode(temporary, image, kept, pixel_size, tuple(channel_names), labels)
     except OSError as error:
         raise OSError(
             f"Cannot write {path.name} to {path.parent}: {error.strerror or error}; make room there, or set another output="

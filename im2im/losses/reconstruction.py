@@ -57,7 +57,7 @@ class Correlation:
 
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the mean over the images of the batch (each channel of each sample) of which any pixel counts."""
-        _require_same_shape(prediction, target, cost_map)
+        require_same_shape(prediction, target, cost_map)
         weights = (torch.ones_like(prediction) if cost_map is None else cost_map.expand_as(prediction)).float().flatten(2)  # B C pixels
         first, second = (image.float().flatten(2).masked_fill(weights == 0, 0) for image in (prediction, target))
         counts = weights.sum(dim=-1) > 0
@@ -89,14 +89,12 @@ def weighted_mean(per_pixel: Tensor, cost_map: Tensor | None = None) -> Tensor:
     return total / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-def _residual(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> Tensor:
-    """Subtract in float32, with 0 where excluded: masked here, before any power or root, a NaN cannot reach a gradient."""
-    _require_same_shape(prediction, target, cost_map)
-    residual = prediction.float() - target.float()
-    return residual if cost_map is None else residual.masked_fill(cost_map == 0, 0)
+def require_same_shape(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> None:
+    """Refuse a prediction or cost map that does not fit the target.
 
-
-def _require_same_shape(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> None:
+    Raises:
+        ValueError: Naming both shapes.
+    """
     predicted, wanted = tuple(prediction.shape), tuple(target.shape)
     if predicted != wanted:
         raise ValueError(
@@ -106,3 +104,10 @@ def _require_same_shape(prediction: Tensor, target: Tensor, cost_map: Tensor | N
     if cost_map is not None and tuple(cost_map.shape) not in (wanted, one_channel):
         got = tuple(cost_map.shape)
         raise ValueError(f"a cost map must have shape {wanted} or {one_channel}, got {got}; replace the cost_map images under data.root")
+
+
+def _residual(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> Tensor:
+    """Subtract in float32, with 0 where excluded: masked here, before any power or root, a NaN cannot reach a gradient."""
+    require_same_shape(prediction, target, cost_map)
+    residual = prediction.float() - target.float()
+    return residual if cost_map is None else residual.masked_fill(cost_map == 0, 0)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from im2im.networks.initialization import initialize
+from im2im.networks.initialization import initialize, start_embedding
 from im2im.networks.layers import NormLayer, batch_norm, convolution, transposed_convolution
 from im2im.networks.stride import require_multiple
 
@@ -70,6 +70,10 @@ class FNet(nn.Module):
         for up, decode in zip(self.up, self.decoder, strict=True):
             features = decode(torch.cat((skips.pop(), up(features)), dim=1))
         return self.head(features)
+
+    def start_embedding(self, spatial_dims: int, sigma: float = 1.0) -> None:
+        """Let the prediction be offsets of 0 and sigmas of ``sigma`` at first, see :func:`.start_embedding`."""
+        start_embedding([self.head], spatial_dims, sigma)
 
 
 def unit(layer: nn.Module, norm: nn.Module) -> nn.Sequential:

@@ -1,5 +1,9 @@
 """Start weights of the networks that are written here."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import torch
 from torch import nn
 
 from im2im.networks.layers import CONVOLUTIONS, NORMS
@@ -22,3 +26,30 @@ def initialize(network: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(layer.weight, float(isinstance(layer, NORMS)), std)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+def start_embedding(heads: Iterable[Any], spatial_dims: int, sigma: float = 1.0) -> None:
+    """Let an instance network point nowhere at first, and believe every object to be of one size (Neven et al., CVPR 2019).
+
+    Weights of the offsets' and sigmas' channels become 0, their biases 0 and ``sigma``. The seed's channel keeps its weights. Not for
+    networks that have learnt already.
+
+    Args:
+        heads: Output layers, convolutions with bias, changed in place. Their channels are, one layer after the other, the offsets along
+            (Z)YX, the sigmas and last the seed.
+        spatial_dims: Number of offsets.
+        sigma: What the sigma channels predict, whatever the image.
+
+    Raises:
+        ValueError: There are too few channels.
+    """
+    channels = [(head, channel) for head in heads for channel in range(head.out_channels)]
+    if len(channels) < spatial_dims + 2:
+        raise ValueError(
+            f"an embedding needs {spatial_dims} offsets, a sigma and a seed at least, got {len(channels)} channels; "
+            f"set out_channels={2 * spatial_dims + 1}"
+        )
+    with torch.no_grad():
+        for place, (head, channel) in enumerate(channels[:-1]):
+            head.weight.select(int(head.transposed), channel).zero_()  # the axis of the output channels
+            head.bias[channel] = 0.0 if place < spatial_dims else sigma

@@ -22,7 +22,7 @@ def transposed_convolution(spatial_dims: int) -> Layer:
     return _choose(spatial_dims, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def batch_norm(spatial_dims: int) -> NormLayer:
+def batch_norm(spatial_dims: int) -> Layer:
     """Return the batch normalization of images with ``spatial_dims`` axes."""
     return _choose(spatial_dims, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -35,6 +35,16 @@ def instance_norm(spatial_dims: int) -> NormLayer:
 def average_pool(spatial_dims: int) -> Layer:
     """Return the average pooling over ``spatial_dims`` axes."""
     return _choose(spatial_dims, nn.AvgPool2d, nn.AvgPool3d)
+
+
+def max_pool(spatial_dims: int) -> Layer:
+    """Return the maximum pooling over ``spatial_dims`` axes."""
+    return _choose(spatial_dims, nn.MaxPool2d, nn.MaxPool3d)
+
+
+def channel_dropout(spatial_dims: int) -> Layer:
+    """Return the dropout of whole channels of images with ``spatial_dims`` axes."""
+    return _choose(spatial_dims, nn.Dropout2d, nn.Dropout3d)
 
 
 def _choose(spatial_dims: int, of_planes: Layer, of_stacks: Layer) -> Layer:

@@ -1,9 +1,10 @@
-"""By how much a network shrinks an image inside, measured on the network itself."""
+"""Which sizes of image a network takes, measured on the network itself."""
 
 import copy
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,26 +14,46 @@ Size = tuple[int, ...]
 # Multiples of many powers of 2, 3, 5 and 7. Tensors on the device "meta" have a shape and no values, so that size costs nothing there.
 # On the CPU the network really computes, so that sizes are few and small there.
 PROBES = {"meta": (64, 96, 128, 144, 160, 192, 224, 240, 288, 320, 448, 480, 720, 1024), "cpu": (32, 48, 64, 96)}
+STACKS = (16, 32, 48, 64)  # planes, at most as many as lines; such stacks are for 3D networks that take one size only
 LARGEST_ON_CPU = 1_000_000  # pixels
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 
 
-def total_stride(network: nn.Module, in_channels: int, spatial_dims: int, size: Sequence[int] | None = None) -> Size:
-    """Measure of how many pixels an input must be a multiple, along each axis.
+@dataclass(frozen=True)
+class InputSize:
+    """The sizes of image that a network takes, (Z)YX.
+
+    Attributes:
+        multiple: Pixels of which every size is a multiple.
+        fixed: Whether ``multiple`` itself is the only size.
+    """
+
+    multiple: Size
+    fixed: bool = False
+
+    def require(self, size: Sequence[int]) -> None:
+        """Raise ValueError, with a size that fits, unless the network takes ``size``."""
+        if self.fixed and tuple(size) != self.multiple:
+            raise ValueError(
+                f"the network takes images of {self.multiple} pixels alone, got {tuple(size)}; set patch_size={list(self.multiple)}"
+            )
+        require_multiple(size, self.multiple)
+
+
+def input_size(network: nn.Module, in_channels: int, spatial_dims: int, size: Sequence[int] | None = None) -> InputSize:
+    """Measure which sizes of image a network takes.
 
     The network is run at two sizes, P and 2P, without arithmetic where its layers allow. A feature map that grows by G pixels between the
     two holds one pixel for each P / G of the input; the coarsest one gives the stride. What does not grow is no map of the image (global
-    pooling, the channels of a token). A third run, at one stride above P, confirms it, or a multiple of it. A network that takes one
-    size only (a UNETR, for its position embedding) has that size as its stride.
+    pooling, the channels of a token). A third run, at one stride above P, confirms it, or a multiple of it. A network that takes
+    P but not 2P, as a UNETR for its position embedding, is taken to know that one size only.
 
     Args:
         network: Any network that returns an image of the size of its input. It is copied, never changed.
         in_channels: Channels of its input.
         spatial_dims: 2 or 3.
-        size: (Z)YX, such as patch_size: tried last, for networks that take one uncommon size only. Left out where it would take long.
-
-    Returns:
-        Pixels along (Z)YX.
+        size: (Z)YX, such as patch_size, for networks that take one uncommon size only. Tried after the common ones; left out where it
+            would take long.
 
     Raises:
         ValueError: If no size passes through the network, or none keeps its size.
@@ -40,17 +61,20 @@ def total_stride(network: nn.Module, in_channels: int, spatial_dims: int, size: 
     reason = ""
     for device, edges in PROBES.items():
         probe = _Probe(network, in_channels, device)
-        sizes = [(edge,) * spatial_dims for edge in edges]
-        if size is not None and (device == "meta" or math.prod(size) <= LARGEST_ON_CPU):
-            sizes.append(tuple(size))
-        for start in sizes:
+        for start in _sizes(edges, spatial_dims, size, device):
             if maps := probe(start):
                 return _confirmed(probe, start, maps)
         reason = probe.refusal
+    patch = "" if size is None else f", patch_size (now {list(size)})"
     raise ValueError(
         f"{type(network).__name__} returns no image of the size of its input at any size tried, got: {reason}; "
-        f"change network, in_channels (now {in_channels}) or spatial_dims (now {spatial_dims})"
+        f"change network{patch}, in_channels (now {in_channels}) or spatial_dims (now {spatial_dims})"
     )
+
+
+def total_stride(network: nn.Module, in_channels: int, spatial_dims: int, size: Sequence[int] | None = None) -> Size:
+    """Measure of how many pixels along (Z)YX an input must be a multiple, see :func:`input_size`."""
+    return input_size(network, in_channels, spatial_dims, size).multiple
 
 
 def require_multiple(size: Sequence[int], stride: Sequence[int]) -> None:
@@ -60,6 +84,15 @@ def require_multiple(size: Sequence[int], stride: Sequence[int]) -> None:
         raise ValueError(
             f"the network takes multiples of {tuple(stride)} pixels, got {tuple(size)}; set patch_size={fitting} or another multiple"
         )
+
+
+def _sizes(edges: Sequence[int], spatial_dims: int, size: Sequence[int] | None, device: str) -> Iterator[Size]:
+    """Give the sizes to try, those first that suit most networks."""
+    yield from ((edge,) * spatial_dims for edge in edges)
+    if size is not None and (device == "meta" or math.prod(size) <= LARGEST_ON_CPU):
+        yield tuple(size)
+    if spatial_dims == 3 and device == "meta":
+        yield from ((planes, edge, edge) for planes, edge in itertools.product(STACKS, (*STACKS, *edges)) if planes <= edge)
 
 
 class _Probe:
@@ -93,15 +126,15 @@ class _Probe:
             self.sizes.append(tuple(output.shape[2:]))
 
 
-def _confirmed(probe: _Probe, start: Size, maps: list[Size]) -> Size:
+def _confirmed(probe: _Probe, start: Size, maps: list[Size]) -> InputSize:
     """Turn the maps of one size into a stride that a second and a third run agree with."""
     larger_maps = probe(_add(start, start))
     if len(larger_maps) != len(maps):  # one size only, or another way through at another size: stay with a size that passes
-        return start
+        return InputSize(start, fixed=not larger_maps)
     strides = (_stride(start, small, large) for small, large in zip(maps, larger_maps, strict=True) if len(small) == len(start))
     coarsest = tuple(max(along) for along in zip(*strides, strict=True))
     multiples = (tuple(min(factor * step, edge) for step, edge in zip(coarsest, start, strict=True)) for factor in itertools.count(1))
-    return next(multiple for multiple in multiples if probe(_add(start, multiple)))  # ends at twice the start, which passed above
+    return InputSize(next(multiple for multiple in multiples if probe(_add(start, multiple))))  # ends at 2P, which passed above
 
 
 def _stride(start: Size, small: Size, large: Size) -> Size:

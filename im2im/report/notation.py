@@ -9,6 +9,9 @@ LABELS = {
     "ssim": "SSIM",
     "psnr": "PSNR (dB)",
     "nrmse": "NRMSE",
+    "ri_ssim": "SSIM, range-invariant",
+    "ri_psnr": "PSNR (dB), range-invariant",
+    "ri_nrmse": "NRMSE, range-invariant",
     "dice": "Dice",
     "iou": "IoU",
     "f1": "F1",
@@ -20,7 +23,7 @@ LABELS = {
     "aji": "Aggregated Jaccard",
     "mean_iou": "mean IoU",
 }
-LOWER_IS_BETTER = {"nrmse", "mse", "mae", "loss"}
+LOWER_IS_BETTER = {"nrmse", "ri_nrmse", "mse", "mae", "loss"}
 MISSING = "–"
 
 

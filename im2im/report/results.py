@@ -69,8 +69,10 @@ def _distribution(record: Record) -> str:
 
 
 def _rows(record: Record) -> pd.DataFrame:
-    """The rows of ``metrics.csv`` that belong to the test; all of them where no stage is named ``test``."""
+    """The rows of ``metrics.csv`` about whole test images; about all images where no stage is named ``test``."""
     images = record.images
+    for part in ("class", "object"):
+        images = images[images[part].isna()] if part in images else images
     rows = images[images["stage"] == "test"] if "stage" in images else images
     return rows if len(rows) else images
 

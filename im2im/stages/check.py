@@ -93,7 +93,7 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     patch = data.sampling.patch_size
     try:
         batch = data.batch([entry for opened in by_split.values() for entry in opened])
-        multiple = framework.multiple(batch["source"][0])
+        multiple = framework.size(batch["source"][0]).multiple
         cost = step_cost(framework, batch)
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]

@@ -44,7 +44,7 @@ def step_cost(framework: Framework, batch: Batch) -> Cost:
     start = time.perf_counter()
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         prediction = framework(batch["source"])
-        terms = [framework.task.loss(prediction, batch), *framework.validation_terms(batch, prediction).values()]
+        terms = [framework.loss(prediction, batch), *framework.validation_terms(batch, prediction).values()]
         loss = torch.stack(terms).sum()
     loss.backward()
     value = float(loss.detach())

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from im2im.report.terminal import metric_table
 from im2im.stages.commands import commands
 
 log = logging.getLogger(__name__)
+
+SHOWN = 4  # test images that are drawn where nothing can be scored
 
 
 def evaluate(
@@ -50,15 +54,19 @@ def evaluate(
     if not training:
         data.write_splits(run)
     data.require_channels(framework.record["in_channels"], framework.record.get("target_channels"))
+    if framework.reads != "source":
+        raise ValueError("only predictions from source to target are scored; set framework.direction=forward")
     entries = data.entries("test")
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
-    rows = [_score(framework, data, entry) for entry in track(entries, "evaluating", transient=True)]
-    metrics = {"test": summarize([{key: value for key, value in row.items() if key not in {"stage", "image"}} for row in rows])}
+    if not all(entry.matched for entry in entries):
+        return _look(framework, data, entries, run)
+    rows, parts = zip(*[_score(framework, data, entry) for entry in track(entries, "evaluating", transient=True)], strict=True)
+    metrics: dict[str, Any] = {"test": summarize([_figures(row) for row in rows])}
     if training:
         metrics["train"] = training
     with replacing(run / "metrics.csv") as path:
-        pd.DataFrame(rows).to_csv(path, index=False)
+        pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
     with replacing(run / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=2) + "\n")
     _draw(framework, data, entries, rows, run / "samples")
@@ -71,29 +79,50 @@ def evaluate(
     return metrics
 
 
+def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path) -> dict[str, Any]:
+    """Draw predictions of test images that have no target of their own, which nothing can be scored against."""
+    log.warning(
+        "no test image has a target of its own: there are pictures, but no figures; data.root with matching stems in test/ gives some"
+    )
+    for entry in entries[:SHOWN]:
+        source, _, found = predict_entry(framework, data, entry)
+        picture = panel(source, None, found, title=entry.name, pixel_size=entry.source.pixel_size, objects=framework.task.objects)
+        save_png(run / "samples" / f"test_{entry.name}.png", picture)
+    with replacing(run / "metrics.json") as path:
+        path.write_text(json.dumps({"test": {}}, indent=2) + "\n")
+    log.info("report: %s", write_page(run, commands(framework, data, run)))
+    return {"test": {}}
+
+
 def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give normalized source, normalized target and prediction of a whole image, each C(Z)YX."""
+    """Give normalized source, normalized target and interpreted prediction of a whole image, each C(Z)YX."""
     source, target = data.cutter.normalized(entry)
-    return source, target, framework.predict(torch.from_numpy(source)).numpy()
+    return source, target, framework.interpret(framework.predict(torch.from_numpy(source)).numpy())
 
 
-def _score(framework: Framework, data: ImageData, entry: Entry) -> dict[str, Any]:
-    """Make one row of metrics.csv."""
-    _, target, prediction = predict_entry(framework, data, entry)
+def _score(framework: Framework, data: ImageData, entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects where it has them."""
+    _, target, found = predict_entry(framework, data, entry)
     cost_map = data.cutter.cost_map(entry) if entry.cost_map is not None else None
-    return {"stage": "test", "image": entry.name, **framework.task.score(prediction, target, cost_map)}
+    name = {"stage": "test", "image": entry.name}
+    parts = [{**name, **part} for part in framework.task.parts(found, target, cost_map)]
+    return {**name, **framework.task.score(found, target, cost_map)}, parts
 
 
-def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: list[dict[str, Any]], folder: Path) -> None:
+def _figures(row: dict[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key not in {"stage", "image"}}
+
+
+def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: Sequence[dict[str, Any]], folder: Path) -> None:
     """Draw the best, the median and the worst image by the task's first metric."""
     for old in folder.glob("test_*.png"):  # of an earlier part of this run
         old.unlink()
-    metric = next(key for key in rows[0] if key not in {"stage", "image"})
+    metric = next(iter(_figures(rows[0])))
     order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
     for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
         entry, row = entries[place], rows[place]
         title = f"{rank} of {len(rows)} · {entry.name} · {metric} {row[metric]:.3f}"
-        source, target, prediction = predict_entry(framework, data, entry)
-        save_png(
-            folder / f"test_{rank}_{entry.name}.png", panel(source, target, prediction, title=title, pixel_size=entry.source.pixel_size)
-        )
+        source, target, found = predict_entry(framework, data, entry)
+        task, size = framework.task, entry.source.pixel_size
+        picture = panel(source, task.truth(target), found, title=title, pixel_size=size, objects=task.objects)
+        save_png(folder / f"test_{rank}_{entry.name}.png", picture)

@@ -1,6 +1,8 @@
 """Images of any size and up to five dimensions through a trained network."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from im2im.frameworks.base import Framework
 from im2im.io.image import Image
 from im2im.io.pairing import list_images
 from im2im.io.writer import output_path, write_image
+from im2im.tasks.base import require_output
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,7 @@ def predict(
     output: str | None,
     format: str | None = None,
     overwrite: bool = False,
+    outputs: Sequence[str] | None = None,
 ) -> list[Path]:
     """Predict files and write the results under the same names into a folder.
 
@@ -37,6 +41,8 @@ def predict(
         output: Folder of the predictions.
         format: "ome.tif", "tif" or "ome.zarr"; None keeps the format of the input where it can be written.
         overwrite: Replace predictions that exist.
+        outputs: What is written of each image, such as "labels" and "probabilities"; None for the task's first one alone. With several,
+            each has a folder of its name.
 
     Returns:
         The files written.
@@ -50,12 +56,16 @@ def predict(
     if "target_scale" not in framework.record:
         raise ValueError("mode=predict needs a trained network, got none; set run= to a run folder or .ckpt")
     framework.to(trainer.strategy.root_device)
+    names = tuple(outputs or framework.outputs[:1])
+    for name in names:
+        require_output(name, framework.outputs)
+    writing = Writing(Path(str(output)).expanduser(), names, format, overwrite)
     written: list[Path] = []
     failed: list[Exception] = []
     paths = list_images(str(input))
     for path in track(paths, "predicting", transient=True):
         try:
-            written += predict_file(framework, data.source, path, Path(str(output)).expanduser(), format, overwrite, set(written))
+            written += predict_file(framework, data.side(framework.reads), path, writing, set(written))
         except (OSError, ValueError) as error:
             log.warning("not predicted: %s", error)
             failed.append(error)
@@ -65,50 +75,87 @@ def predict(
     return written
 
 
-def predict_file(
-    framework: Framework, source: Side, path: Path, folder: Path, format: str | None, overwrite: bool, taken: set[Path]
-) -> list[Path]:
+@dataclass(frozen=True)
+class Writing:
+    """What is written of each image, and how.
+
+    Args:
+        folder: Of the predictions; several outputs have a folder each within.
+        outputs: Their names.
+        format: "ome.tif", "tif" or "ome.zarr"; None keeps the format of the input where it can be written.
+        overwrite: Replace predictions that exist.
+    """
+
+    folder: Path
+    outputs: tuple[str, ...]
+    format: str | None = None
+    overwrite: bool = False
+
+    def path(self, source: Path, scene: str, output: str) -> Path:
+        """Name the file of one output of one scene of an input."""
+        folder = self.folder / output if len(self.outputs) > 1 else self.folder
+        return output_path(source, folder, self.format, scene)
+
+
+def predict_file(framework: Framework, source: Side, path: Path, writing: Writing, taken: set[Path]) -> list[Path]:
     """Predict the chosen scenes of one file and write each, but never over another of this time; gives the paths written."""
     scenes = source.open(path)
-    targets = [output_path(path, folder, format, image.scene if len(scenes) > 1 else "") for image in scenes]
+    places = [{name: writing.path(path, image.scene if len(scenes) > 1 else "", name) for name in writing.outputs} for image in scenes]
+    targets = [target for place in places for target in place.values()]
     for target in targets:
         if target in taken or targets.count(target) > 1:
             raise FileExistsError(f"{path} would be written to {target}, as another input is; predict them into different output= folders")
-        if target.exists() and not overwrite:
+        if target.exists() and not writing.overwrite:
             raise FileExistsError(f"{target} exists; set mode.overwrite=true or another output=")
-    for image, target in zip(scenes, targets, strict=True):
-        prediction = predict_image(framework, source, image)
-        axes = kept_axes(image, prediction)
-        names = tuple(framework.record.get("target_names", ()))
-        write_image(
-            target, squeezed(prediction, axes), axes, image.pixel_size, names if len(names) == prediction.shape[1] else (), overwrite
-        )
+    channels = tuple(framework.record.get("target_names", ()))
+    for image, place in zip(scenes, places, strict=True):
+        for name, prediction in predict_image(framework, source, image, writing.outputs).items():
+            axes = kept_axes(image, prediction)
+            names = channels if len(channels) == prediction.shape[1] else ()
+            write_image(
+                place[name],
+                squeezed(prediction, axes),
+                axes,
+                image.pixel_size,
+                names,
+                writing.overwrite,
+                labels=prediction.dtype.kind == "u",
+            )
     return targets
 
 
-def predict_image(framework: Framework, source: Side, image: Image) -> np.ndarray:
+def predict_image(framework: Framework, source: Side, image: Image, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Predict every time point of an image.
 
+    Args:
+        framework: Trained.
+        source: How images are opened and normalized.
+        image: Opened.
+        outputs: What is wanted; the task's first one where nothing is given.
+
     Returns:
-        Decoded predictions, TCZYX: float32 intensities or labels, as the task decides.
+        Decoded predictions by the name of the output, TCZYX: float32 intensities or labels, as the task decides.
     """
-    first = _predict_time(framework, source, image, 0)
-    predictions = np.empty((image.shape[0], *first.shape), first.dtype)
-    predictions[0] = first
-    for time in range(1, image.shape[0]):
-        predictions[time] = _predict_time(framework, source, image, time)
-    return predictions
+    names = tuple(outputs) or framework.outputs[:1]
+    times = [_predict_time(framework, source, image, time, names) for time in range(image.shape[0])]
+    return {name: _stacked([decoded[name] for decoded in times]) for name in names}
 
 
-def _predict_time(framework: Framework, source: Side, image: Image, time: int) -> np.ndarray:
-    """Predict one time point: CZYX."""
-    wanted = framework.record.get("in_channels", image.shape[1])
+def _stacked(times: list[np.ndarray]) -> np.ndarray:
+    """Join time points in a type that holds all of them."""
+    return np.stack(times).astype(np.result_type(*times), copy=False)
+
+
+def _predict_time(framework: Framework, source: Side, image: Image, time: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Predict one time point: CZYX for each output."""
+    wanted = framework.record.get("in_channels" if source.name == "source" else "target_channels", image.shape[1])
     if image.shape[1] != wanted:
         raise ValueError(f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.source_channels")
     array = source.array(image, time=time)
     normalized = source.normalization.fit(array).apply(array)
-    decoded = framework.task.decode(framework.predict(torch.from_numpy(normalized)).numpy(), framework.target_scale)
-    return decoded if source.spatial_dims == 3 else decoded[:, None]
+    output = framework.predict(torch.from_numpy(normalized)).numpy()
+    decoded = {name: framework.decode(output, name) for name in names}
+    return decoded if source.spatial_dims == 3 else {name: array[:, None] for name, array in decoded.items()}
 
 
 def kept_axes(image: Image, prediction: np.ndarray) -> str:

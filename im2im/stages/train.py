@@ -41,8 +41,10 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     framework.record.pop("checkpoint", None)
     data.evaluating = False  # other data than the run's are split as for any training
     data.require_channels(framework.record["in_channels"])
+    if not (data.paired or framework.unpaired):
+        raise ValueError("this framework learns from pairs, which data=unpaired has none of; set framework=cyclegan or data=folders")
     data.write_splits(Path(folder))
-    framework.record["target_scale"] = data.target_scale().to_dict()
+    framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
     target = data.entries("train")[0].target
     framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
     log.info("training on %s in %s", trainer.strategy.root_device, trainer.precision)

@@ -6,8 +6,9 @@ import tifffile
 from scipy import ndimage
 
 from im2im.data import synthetic
+from im2im.data.roles import number_objects
 from im2im.data.simulation import Specimen
-from im2im.data.synthetic import SyntheticCells, number_objects, write_folder
+from im2im.data.synthetic import SyntheticCells, write_folder
 
 SIZES = {2: (160, 192), 3: (16, 96, 80)}
 ROLES = {"source": np.uint16, "target": np.uint16, "mask": np.uint8, "instances": np.uint16}
@@ -144,6 +145,17 @@ def test_a_folder_holds_each_split_and_role_with_pixel_sizes(tmp_path, spatial_d
             assert per / across == pytest.approx(0.3)
             np.testing.assert_array_equal(file.asarray(), image)
             assert file.asarray().dtype == ROLES[role]
+
+
+@pytest.mark.parametrize(("spatial_dims", "size", "axes"), [(2, (32, 40), "YXS"), (3, (4, 32, 40), "ZYXS")])
+def test_other_roles_are_written_when_asked_for_colour_as_rgb(tmp_path, spatial_dims, size, axes):
+    cells = SyntheticCells(spatial_dims, size)
+    for _ in range(2):  # the second time on top of the first
+        write_folder(cells, tmp_path, {"train": 1}, roles=("stained", "classes"))
+    assert {path.parent.name for path in tmp_path.rglob("*.tif")} == {"stained", "classes"}
+    with tifffile.TiffFile(tmp_path / "train" / "stained" / "cells_000.tif") as file:
+        assert file.series[0].axes == axes
+        np.testing.assert_array_equal(np.moveaxis(file.asarray(), -1, 0), cells(0, ("stained",))["stained"])
 
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):

@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
+from monai.networks.nets import UNETR
 from omegaconf import OmegaConf
 from torch import nn
 
 from im2im.inference.blending import Crop, Gaussian
 from im2im.inference.tiling import TiledInference
 from im2im.networks.padding import pad_to_multiple
+from im2im.networks.stride import input_size
 
 OPTION = Path(__file__).resolve().parents[2] / "conf" / "inference" / "tiled.yaml"
 by_blending = pytest.mark.parametrize("blending", [Crop(), Gaussian()], ids=str)
@@ -42,14 +44,14 @@ def image_of(*shape):
     return torch.rand(1, *shape, generator=torch.Generator().manual_seed(1))
 
 
-def sizes_seen(inference, image, multiple=(1,)):
+def sizes_seen(inference, image, multiple=(1,), fixed=False):
     seen = []
 
     def network(batch):
         seen.append(tuple(batch.shape))
         return batch
 
-    inference(network, image, multiple)
+    inference(network, image, multiple, fixed)
     return seen
 
 
@@ -119,6 +121,47 @@ def test_any_overlap_can_be_planned_within_the_smallest_max_voxels(overlap):
 def test_each_axis_has_a_multiple_of_its_own():
     sizes = sizes_seen(TiledInference(tile=(7, 30, 30)), image_of(12, 64, 64), (1, 8, 8))
     assert set(sizes) == {(1, 1, 7, 32, 32)}
+
+
+@by_blending
+@pytest.mark.parametrize("shape", [(40, 75), (20, 75), (10, 9), (32, 48), (20, 40, 75), (3, 33, 40)], ids=str)
+@pytest.mark.parametrize("overlap", [0, 0.25, 0.9])
+def test_tiles_of_one_size_give_the_image_back(blending, shape, overlap):
+    image, only = image_of(*shape), (16, 32, 48)[-len(shape) :]
+    inference = TiledInference(overlap=overlap, blending=blending)
+    assert {size[2:] for size in sizes_seen(inference, image, only, fixed=True)} == {only}
+    torch.testing.assert_close(inference(lambda batch: batch, image, only, True), image, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(33, 75), (40, 100), (9, 33, 75), (8, 64, 65)], ids=str)
+def test_tiles_of_one_size_read_the_image_as_far_as_it_goes(shape):
+    image, only = image_of(*shape), (8, 32, 48)[-len(shape) :]
+    tiles = TiledInference().plan(shape, only, fixed=True)
+    assert {tuple(read.stop - read.start for read in tile.read) for tile in tiles} == {only}
+    assert all(read.start >= 0 and read.stop <= length for tile in tiles for read, length in zip(tile.read, shape, strict=True))
+    network = convolutional(len(shape))
+    torch.testing.assert_close(TiledInference()(network, image, only, fixed=True), whole(network, image), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("settings", [{"tile": (200, 200)}, {"tile": (5, 5)}, {"max_voxels": 10}], ids=str)
+def test_no_setting_changes_the_only_size(settings):
+    sizes = sizes_seen(TiledInference(**settings, batch_size=2), image_of(70, 50), (32, 48), fixed=True)
+    assert {size[2:] for size in sizes} == {(32, 48)}
+
+
+@pytest.mark.parametrize(("only", "shape"), [((64, 64), (50, 141)), ((16, 64, 64), (21, 64, 70))], ids=["2D", "3D"])
+def test_a_transformer_of_one_size_predicts_images_of_any_size(only, shape):
+    torch.manual_seed(0)
+    network = UNETR(1, 2, only, feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2, spatial_dims=len(only)).eval()
+    size, image = input_size(network, 1, len(only)), image_of(*shape)
+    prediction = TiledInference()(network, image, size.multiple, size.fixed)
+    corner = tuple(slice(0, edge) for edge in only)
+    padded, crop = pad_to_multiple(image[(slice(None), *corner)], only)
+    with torch.no_grad():
+        first = network(padded[None])[0][crop]
+    assert prediction.shape == (2, *shape)
+    near = tuple(slice(0, length) if length <= edge else slice(0, edge // 4) for length, edge in zip(shape, only, strict=True))
+    torch.testing.assert_close(prediction[(slice(None), *near)], first[(slice(None), *near)])
 
 
 def test_tiles_go_through_the_network_in_batches():

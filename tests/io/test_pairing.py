@@ -129,7 +129,7 @@ def test_listing_looks_into_no_file(tmp_path, monkeypatch):
     make(tmp_path, *(f"{role}/{index}.tif" for role in ("source", "target") for index in range(50)))
     looked = []
     monkeypatch.setattr("os.stat", lambda path, **_: looked.append(path) or (_ for _ in ()).throw(FileNotFoundError))
-    monkeypatch.setattr("im2im.io.pairing._parts", lambda root, _: [(None, root)])
+    monkeypatch.setattr("im2im.io.pairing.split_folders", lambda root, _: [(None, root)])
     monkeypatch.setattr(Path, "is_dir", lambda path: False)
     assert len(Folders(tmp_path)()) == 50
     assert looked == []

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from im2im.networks.initialization import initialize
+from im2im.networks.initialization import initialize, start_embedding
 
 
 @pytest.mark.parametrize("convolution", [nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d])
@@ -36,3 +36,27 @@ def test_layers_of_other_kinds_keep_their_weights():
     before = layer.weight.clone()
     initialize(nn.Sequential(layer, nn.InstanceNorm2d(3), nn.Conv2d(3, 3, 1, bias=False)))
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("widths", [[7], [6, 1], [3, 3, 1], [1] * 7], ids=str)
+@pytest.mark.parametrize("convolution", [nn.Conv3d, nn.ConvTranspose3d])
+def test_an_embedding_starts_with_offsets_of_0_and_sigmas_of_one_value(convolution, widths):
+    heads = [convolution(2, width, 2, stride=2) for width in widths]
+    for head in heads:
+        nn.init.ones_(head.weight)
+        nn.init.constant_(head.bias, 5)
+    start_embedding(heads, 3, sigma=0.5)
+    prediction = torch.cat([head(torch.ones(1, 2, 2, 2, 2)) for head in heads], dim=1)[0, :, 0, 0, 0].tolist()
+    untouched = 21 if convolution is nn.Conv3d else 7
+    assert prediction == [0, 0, 0, 0.5, 0.5, 0.5, untouched]
+
+
+def test_one_sigma_may_serve_all_axes():
+    head = nn.Conv2d(1, 4, 1)
+    start_embedding([head], 2)
+    assert head.bias[:3].tolist() == [0, 0, 1]
+
+
+def test_an_embedding_of_too_few_channels_is_refused():
+    with pytest.raises(ValueError, match="needs 3 offsets, a sigma and a seed at least, got 4 channels; set out_channels=7"):
+        start_embedding([nn.Conv3d(1, 3, 1), nn.Conv3d(1, 1, 1)], 3)

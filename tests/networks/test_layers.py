@@ -4,7 +4,7 @@ import torch
 from im2im.networks import layers
 
 NORMS = [layers.batch_norm, layers.instance_norm]
-POOLS = [layers.average_pool]
+POOLS = [layers.average_pool, layers.max_pool]
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -22,11 +22,19 @@ def test_a_layer_works_on_images_of_its_dimension(layer, edge, spatial_dims):
     assert layer(spatial_dims)(image).shape == (2, 4, *[edge] * spatial_dims)
 
 
-@pytest.mark.parametrize("layer", [layers.convolution, layers.transposed_convolution, *POOLS, *NORMS])
+@pytest.mark.parametrize("layer", [layers.convolution, layers.transposed_convolution, layers.channel_dropout, *POOLS, *NORMS])
 @pytest.mark.parametrize("spatial_dims", [1, 4, "2"])
 def test_a_dimension_that_does_not_exist_is_refused(layer, spatial_dims):
     with pytest.raises(ValueError, match=f"got {spatial_dims!r}; set spatial_dims=2 or spatial_dims=3"):
         layer(spatial_dims)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_dropout_silences_whole_channels(spatial_dims):
+    torch.manual_seed(0)
+    kept = layers.channel_dropout(spatial_dims)(0.5)(torch.ones(1, 64, *[4] * spatial_dims)).flatten(2)
+    assert 0 < (kept == 0).all(dim=-1).sum() < 64
+    assert ((kept == 0).all(dim=-1) | (kept == 2).all(dim=-1)).all()
 
 
 def test_batch_normalized_2d_networks_are_stored_channels_last_and_compute_the_same():

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import interpolate, max_pool2d
 
 from im2im.networks.fnet import FNet
-from im2im.networks.stride import require_multiple, total_stride
+from im2im.networks.stride import InputSize, input_size, require_multiple, total_stride
 
 
 class DownAndUp(nn.Module):
@@ -103,14 +103,62 @@ def test_a_network_that_needs_values_is_run_on_the_cpu():
     assert total_stride(NeedsValues((2, 2), (2, 2), (2, 2)), 1, 2) == (8, 8)
 
 
-def test_a_network_of_one_size_has_that_size_as_its_stride():
-    network = UNETR(1, 1, 96, feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2, spatial_dims=2)
-    assert total_stride(network, 1, 2) == (96, 96)
+def small_unetr(*size):
+    return UNETR(1, 1, size, feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2, spatial_dims=len(size))
 
 
-def test_an_uncommon_only_size_can_be_told():
-    network = UNETR(1, 1, (32, 112), feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2, spatial_dims=2)
-    assert total_stride(network, 1, 2, size=[32, 112]) == (32, 112)
+@pytest.mark.parametrize("size", [(96, 96), (64, 64, 64), (16, 64, 64), (16, 32, 32), (16, 16, 16)])
+def test_a_network_of_one_size_is_known_by_that_size(size):
+    assert input_size(small_unetr(*size), 1, len(size)) == InputSize(size, fixed=True)
+    assert total_stride(small_unetr(*size), 1, len(size)) == size
+
+
+@pytest.mark.parametrize("size", [(32, 112), (16, 32, 112)])
+def test_an_uncommon_only_size_can_be_told(size):
+    network = small_unetr(*size)
+    assert input_size(network, 1, len(size), size=list(size)) == InputSize(size, fixed=True)
+    with pytest.raises(ValueError, match=r"change network, in_channels"):
+        input_size(network, 1, len(size))
+
+
+def test_a_size_that_does_not_help_is_named():
+    with pytest.raises(ValueError, match=r"change network, patch_size \(now \[40, 100\]\), in_channels \(now 1\)"):
+        input_size(small_unetr(32, 96), 1, 2, size=(40, 100))
+
+
+def test_a_network_of_many_sizes_is_not_fixed():
+    assert input_size(DownAndUp((2, 2), (2, 2)), 1, 2) == InputSize((4, 4), fixed=False)
+
+
+class TwoWays(nn.Module):
+    """Takes another way, by one more layer, through images that are large."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Identity()
+
+    def forward(self, image):
+        return self.layer(image) if image.shape[-1] < 100 else self.layer(self.layer(image))
+
+
+def test_a_network_with_several_ways_through_it_is_not_fixed():
+    assert not input_size(TwoWays(), 1, 2).fixed
+
+
+@pytest.mark.parametrize("size", [(64, 64), (16, 64, 64)])
+def test_the_only_size_passes_and_its_double_does_not(size):
+    only = InputSize(size, fixed=True)
+    assert only.require(list(size)) is None
+    double = [2 * edge for edge in size]
+    with pytest.raises(ValueError, match=r"alone, got \(.*\); set patch_size=\[.*64, 64\]") as error:
+        only.require(double)
+    assert "\n" not in str(error.value)
+    assert InputSize(size).require(double) is None
+
+
+def test_a_size_between_the_multiples_is_refused():
+    with pytest.raises(ValueError, match=r"takes multiples of \(1, 8, 8\) pixels, got \(7, 60, 64\)"):
+        InputSize((1, 8, 8)).require((7, 60, 64))
 
 
 def test_a_large_size_is_never_computed_with():

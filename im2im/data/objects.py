@@ -1,0 +1,80 @@
+"""Training patches that are centred on objects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from im2im.data.index import Entry
+from im2im.data.patches import Plan, Region, Sampling, random_region
+from im2im.data.side import Side
+
+
+@dataclass(frozen=True)
+class AroundObjects:
+    """One patch around every object of every image, in every epoch; an image without objects gives one random patch.
+
+    Objects are the numbers above 0 in the first channel of the target; excluded pixels belong to none.
+    """
+
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: Sampling) -> Plan:
+        """Plan an epoch.
+
+        Raises:
+            ValueError: If source and target are not matched.
+        """
+        if any(not entry.matched for entry in entries):
+            raise ValueError(
+                "patches around objects need a target that matches its source; set data.places._target_=im2im.data.patches.Anywhere"
+            )
+        return ObjectPlan(entries, target, sampling)
+
+
+class ObjectPlan:
+    """Takes the objects in turn. Targets are read once, when the plan is first used."""
+
+    def __init__(self, entries: Sequence[Entry], target: Side, sampling: Sampling) -> None:
+        self.entries, self.target, self.patch_size = entries, target, sampling.patch_size
+
+    @cached_property
+    def places(self) -> list[tuple[Entry, tuple[int, ...] | None]]:
+        """Each entry with the middle of each of its objects, or with none."""
+        return [(entry, middle) for entry in self.entries for middle in self._middles(entry)]
+
+    def _middles(self, entry: Entry) -> Sequence[tuple[int, ...] | None]:
+        labels = self.target.array(entry.target, time=entry.time)[0]
+        if entry.cost_map is not None:
+            labels = np.where(self.target.array(entry.cost_map, time=entry.time)[0] > 0, labels, 0)
+        return object_middles(labels) or [None]
+
+    def __len__(self) -> int:
+        """Count the patches of one epoch."""
+        return len(self.places)
+
+    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+        """Give one entry, and the region around one of its objects."""
+        entry, middle = self.places[index]
+        shape = self.target.spatial_shape(entry.target)
+        if middle is None:
+            return entry, random_region(shape, self.patch_size, rng)
+        return entry, region_around(middle, shape, self.patch_size)
+
+
+def object_middles(labels: np.ndarray) -> list[tuple[int, ...]]:
+    """Give the middle of the bounding box of each object, (Z)YX, in the order of their numbers.
+
+    Args:
+        labels: (Z)YX, 0 where there is no object; numbers may be large and have gaps.
+    """
+    inside = labels > 0
+    numbered = np.zeros(labels.shape, np.int32)
+    numbered[inside] = np.unique(labels[inside], return_inverse=True)[1] + 1
+    return [tuple((part.start + part.stop) // 2 for part in box) for box in ndimage.find_objects(numbered)]
+
+
+def region_around(middle: tuple[int, ...], shape: tuple[int, ...], patch_size: tuple[int, ...]) -> Region:
+    """Centre a region of the patch size on a place, moved into the image at its borders; the whole of an axis that is shorter."""
+    starts = [min(max(at - patch // 2, 0), max(size - patch, 0)) for at, patch, size in zip(middle, patch_size, shape, strict=True)]
+    return tuple(slice(start, min(start + patch, size)) for start, patch, size in zip(starts, patch_size, shape, strict=True))

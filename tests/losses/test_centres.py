@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import center_of_mass
+from scipy.spatial.distance import cdist
+
+from im2im.losses.centres import centres
+
+SCENES = {"2D": ((40, 50), (1.0, 1.0)), "2D anisotropic": ((40, 50), (0.3, 0.7)), "3D": ((8, 20, 24), (2.5, 0.5, 1.0))}
+MODES = ["centroid", "medoid", "approximate_medoid"]
+by_scene = pytest.mark.parametrize(("shape", "voxel_size"), SCENES.values(), ids=SCENES)
+by_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def blobs(shape):
+    """Objects of irregular form, with gaps between their numbers."""
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    blocks = sum((place // 8) * 10**axis for axis, place in enumerate(torch.meshgrid(*map(torch.arange, shape), indexing="ij")))
+    return torch.where(noise > 0.5, blocks * 3 + 5, 0)
+
+
+def numbers_of(instances):
+    return instances[instances > 0].unique()
+
+
+def places_of(instances, number, voxel_size):
+    return (instances == number).nonzero().numpy() * np.array(voxel_size)
+
+
+@by_scene
+def test_the_centroid_is_scipys(shape, voxel_size):
+    instances = blobs(shape)
+    labels = numbers_of(instances)
+    expected = np.array(center_of_mass(np.ones(shape), instances.numpy(), labels.tolist())) * voxel_size
+    np.testing.assert_allclose(centres(instances, labels, "centroid", voxel_size), expected, rtol=1e-12)
+
+
+@by_scene
+def test_the_medoid_has_the_least_sum_of_distances(shape, voxel_size):
+    instances = blobs(shape)
+    labels = numbers_of(instances)
+    for number, found in zip(labels, centres(instances, labels, "medoid", voxel_size).numpy(), strict=True):
+        places = places_of(instances, number, voxel_size)
+        assert (places == found).all(axis=1).any()
+        assert cdist(found[None], places).sum() <= cdist(places, places).sum(axis=1).min() * (1 + 1e-6)
+
+
+@by_scene
+def test_the_approximate_medoid_is_the_pixel_nearest_to_the_centroid(shape, voxel_size):
+    instances = blobs(shape)
+    labels = numbers_of(instances)
+    for number, found in zip(labels, centres(instances, labels, "approximate_medoid", voxel_size).numpy(), strict=True):
+        places = places_of(instances, number, voxel_size)
+        distances = cdist(places.mean(axis=0)[None], places)[0]
+        np.testing.assert_array_equal(found, places[np.flatnonzero(distances <= distances.min() * (1 + 1e-6))[0]])
+
+
+def test_a_tall_voxel_moves_the_medoid():
+    instances = torch.zeros(1, 8, 6, dtype=torch.long)
+    instances[0, 0, :5] = instances[0, :5, 0] = 1
+    flat = [centres(instances, torch.tensor([1]), "approximate_medoid", size)[0].tolist() for size in ((1, 1, 1), (1, 9, 1), (1, 1, 9))]
+    assert flat == [[0, 0, 1], [0, 9, 0], [0, 0, 9]]
+
+
+@by_mode
+def test_pixels_of_other_numbers_take_no_part(mode):
+    instances = blobs((40, 50))
+    labels = numbers_of(instances)
+    assert torch.equal(centres(instances, labels[3:5], mode, (1, 1)), centres(instances, labels, mode, (1, 1))[3:5])
+
+
+@by_mode
+def test_without_objects_there_are_no_centres(mode):
+    for instances in (torch.zeros(4, 5, 6, dtype=torch.long), torch.ones(4, 5, 6, dtype=torch.long)):
+        assert centres(instances, torch.zeros(0, dtype=torch.long), mode, (1, 1, 1)).shape == (0, 3)
+
+
+@by_mode
+def test_an_object_of_one_pixel_is_its_own_centre(mode):
+    instances = torch.zeros(4, 5, dtype=torch.long)
+    instances[2, 3] = 9
+    assert centres(instances, torch.tensor([9]), mode, (2, 0.5)).tolist() == [[4, 1.5]]
+
+
+def test_the_medoid_of_a_large_object_is_nearly_exact():
+    radius = torch.stack(torch.meshgrid(*[torch.arange(49) - 24] * 3, indexing="ij")).square().sum(dim=0)
+    ball = (radius <= 22**2).long()
+    assert ball.sum() > 40_000
+    found = centres(ball, torch.tensor([1]), "medoid", (1, 1, 1))[0]
+    assert (found - 24).abs().max() <= 2
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="got 'middle'; change centre"):
+        centres(torch.ones(3, 3), torch.ones(1), "middle", (1, 1))
