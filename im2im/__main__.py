@@ -12,6 +12,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
@@ -74,10 +75,10 @@ def store_run(arguments: list[str]) -> str | None:
         ValueError: If there is no such run, or it cannot take another task.
     """
     given = plain_settings(arguments)
-    runs = [run.strip(" '\"") for run in given.get("run", "").strip("[]'\"").split(",")]
-    run = runs[0]
-    if run in {"", "null"}:
+    runs = runs_given(given.get("run", "null"))
+    if not runs:
         return None
+    run = runs[0]
     if fixed := given.keys() & FIXED:
         raise ValueError(
             f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}"
@@ -97,6 +98,13 @@ def store_run(arguments: list[str]) -> str | None:
     node: dict[str, Any] = {"defaults": defaults, **kept, "run": run if len(runs) == 1 else runs, **home}
     ConfigStore.instance().store("saved_run", OmegaConf.create(node))
     return "saved_run"
+
+
+def runs_given(value: str) -> list[str]:
+    """Read what ``run=`` was given as Hydra does: one run, or several in brackets; none for null."""
+    override = OverridesParser.create().parse_override(f"run={value}")
+    runs = value if override.is_sweep_override() else override.value()
+    return [str(run) for run in (runs if isinstance(runs, list) else [runs]) if run not in (None, "")]
 
 
 def with_custom_network(arguments: list[str]) -> list[str]:

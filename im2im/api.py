@@ -13,6 +13,7 @@ from im2im.data.side import Side
 from im2im.frameworks.base import Framework
 from im2im.io.image import Image
 from im2im.stages.predict import kept_axes, predict_image, squeezed
+from im2im.tasks.base import require_output
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Model:
             The prediction with the same axes, as far as it has them: intensities on the training targets' scale as float32, or labels.
 
         Raises:
-            ValueError: If the axes or channels do not fit the model.
+            ValueError: If the axes or channels do not fit the model, or it has no such output.
         """
         opened = self._open(image, axes)
         name = output or self.framework.outputs[0]
+        require_output(name, self.framework.outputs)
         prediction = predict_image(self.framework, self.source, opened, [name])[name]
         order = kept_axes(opened, prediction)
         return squeezed(prediction, order)
@@ -61,7 +63,7 @@ class Model:
             axes = {len(letters): letters, len(letters) + 1: f"C{letters}"}.get(np.ndim(image))
             if axes is None:
                 raise ValueError(f"cannot guess the axes of an array with shape {np.shape(image)}; say them, for example axes='TCZYX'")
-        return self.source.selection([Image.from_array(image, axes)], self.source.spatial_dims, key="source_channels")[0]
+        return self.source.selection([Image.from_array(image, axes)], self.source.spatial_dims, key=f"{self.source.name}_channels")[0]
 
 
 def load(run: str | Path | Sequence[str | Path], trust: bool = False) -> Model:
@@ -76,5 +78,5 @@ def load(run: str | Path | Sequence[str | Path], trust: bool = False) -> Model:
     """
     first, *others = [run] if isinstance(run, str | Path) else list(run)
     config, framework = app.load_framework(first, trust)
-    framework.others = [app.member(str(other), config) for other in others]
+    framework.others = [app.member(str(other), config, trust) for other in others]
     return Model(framework, app.build(OmegaConf.select(config, f"data.module.{framework.reads}")))

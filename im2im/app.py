@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +79,18 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
     """Put the weights of ``run=`` or ``init=`` into the framework, and what a checkpoint of this run must say into its record."""
     from im2im import __version__, checkpoint
 
-    framework.record.update(version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels)
+    framework.record.update(
+        version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels, patch_size=list(cfg.patch_size)
+    )
     if cfg.run is not None:
         first, *others = runs_of(cfg)
         path = checkpoint.find(first)
         state = checkpoint.read(path)
         checkpoint.load_weights(framework, state, path)
         told = {key: state["im2im"].get(key) for key in ("target_scale", "source_scale", "target_names", "target_channels")}
-        framework.record.update(told, checkpoint=str(first))
+        framework.record.update(told, runs=[first, *others])
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
-        framework.others = [member(run, cfg) for run in others]
+        framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:
         path = checkpoint.find(cfg.init)
         log.info(checkpoint.initialize(framework, checkpoint.read(path), path))
@@ -98,8 +101,13 @@ def runs_of(cfg: DictConfig) -> list[str]:
     return [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
 
 
-def load_framework(run: str | Path, trust: bool = False) -> tuple[DictConfig, Any]:
+def load_framework(run: str | Path, trust: bool = False, changes: Mapping[str, Any] | None = None) -> tuple[DictConfig, Any]:
     """Build the framework of a trained run with its weights and its record; gives its configuration as well.
+
+    Args:
+        run: A run folder or a .ckpt file.
+        trust: Allow its configuration to name any class.
+        changes: New values of keys that it has.
 
     Raises:
         ValueError: If there is no such run, or it names a class that is not allowed.
@@ -110,6 +118,9 @@ def load_framework(run: str | Path, trust: bool = False) -> tuple[DictConfig, An
 
     config = saved_configuration(str(run), trust)
     config.output_dir = "."
+    for key, value in (changes or {}).items():
+        if OmegaConf.select(config, key) is not None:
+            OmegaConf.update(config, key, value, merge=False)
     check_targets(OmegaConf.to_container(config, resolve=True), trust)
     path = checkpoint.find(run)
     state = checkpoint.read(path)
@@ -119,16 +130,17 @@ def load_framework(run: str | Path, trust: bool = False) -> tuple[DictConfig, An
     return config, framework.eval()
 
 
-def member(run: str, cfg: DictConfig) -> Any:
-    """Load a further run of an ensemble.
+def member(run: str, cfg: DictConfig, trust: bool) -> Any:
+    """Load a further run of an ensemble; how images are predicted is the first run's to say.
 
     Raises:
         ValueError: If its outputs cannot be averaged with the first run's.
     """
     from im2im.saved import resolved
 
-    config, framework = load_framework(run, cfg.get("trust", False))
-    here, there = OmegaConf.create(resolved(cfg)), OmegaConf.create(resolved(config))
+    here = OmegaConf.create(resolved(cfg))
+    config, framework = load_framework(run, trust, {key: OmegaConf.select(here, key) for key in ("inference", "framework.direction")})
+    there = OmegaConf.create(resolved(config))
     for key in ("in_channels", "out_channels", "spatial_dims", "voxel_size", "normalization", "task.normalization", "task.classes"):
         if OmegaConf.select(here, key) != (other := OmegaConf.select(there, key)):
             raise ValueError(f"runs of an ensemble must agree in {key}, got {other} in {run}; leave it out of run=")

@@ -20,11 +20,16 @@ def foreground(probability: np.ndarray, threshold: float | str) -> np.ndarray:
     Raises:
         ValueError: The threshold is neither.
     """
+    require_threshold(threshold)
     if threshold == "otsu":
         return probability > (threshold_otsu(probability) if np.ptp(probability) > 0 else 0.5)
-    if isinstance(threshold, str) or not 0 < threshold < 1:
-        raise ValueError(f"a threshold is a probability between 0 and 1, or otsu, got {threshold}; change task.threshold")
     return probability > threshold
+
+
+def require_threshold(threshold: float | str) -> None:
+    """Raise ValueError unless it is a probability between 0 and 1, or "otsu"."""
+    if threshold != "otsu" and (isinstance(threshold, str) or not 0 < threshold < 1):
+        raise ValueError(f"a threshold is a probability between 0 and 1, or otsu, got {threshold}; change task.threshold")
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,14 @@ def test_a_wrong_number_of_channels_is_refused(trained):
         package.load(trained).predict(np.zeros((2, 32, 32)), axes="CYX")
 
 
+def test_an_output_can_be_chosen_by_its_name(trained):
+    model, image = package.load(trained), np.random.default_rng(0).integers(0, 999, (40, 44), np.uint16)
+    scale = model.framework.target_scale
+    assert model.predict(image) == pytest.approx(scale.invert(model.predict(image, output="normalized")[None])[0])
+    with pytest.raises(ValueError, match=r"intensities, normalized, got labels; choose among them"):
+        model.predict(image, output="labels")
+
+
 def test_the_package_offers_load_and_nothing_unknown():
     assert callable(package.load)
     with pytest.raises(AttributeError, match="nothing"):

@@ -2,7 +2,7 @@ import pytest
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
-from im2im.app import check_short_keys, one_line, root_of
+from im2im.app import check_short_keys, one_line, read_from_data, root_of, runs_of
 
 KEYS = {"batch_size": 1, "max_epochs": 1, "seed": 0, "learning_rate": 1e-3, "spatial_dims": 2, "max_time": None}
 
@@ -25,6 +25,44 @@ def test_sensible_short_keys_pass():
 def test_short_keys_of_the_wrong_kind_are_refused(key, value):
     with pytest.raises(ValueError, match=f"{key}.*got {value}"):
         check_short_keys(OmegaConf.create({**KEYS, key: value}))
+
+
+class Data:
+    """Images of two channels, whose targets have one."""
+
+    def channels(self):
+        return 2, 1
+
+    def voxel_size(self):
+        return [0.5, 0.25]
+
+
+TASK = {
+    "_target_": "im2im.tasks.semantic.Semantic",
+    "criterion": {"_target_": "im2im.losses.segmentation.CrossEntropy"},
+    "classes": ["background", "cell", "nucleus"],
+}
+
+
+def test_what_nobody_gave_is_read_from_the_data():
+    cfg = OmegaConf.create({"in_channels": None, "out_channels": None, "voxel_size": None, "task": TASK})
+    read_from_data(cfg, Data())
+    assert (cfg.in_channels, cfg.out_channels, list(cfg.voxel_size)) == (2, 3, [0.5, 0.25])
+
+
+def test_what_was_given_stays_and_the_data_are_not_opened_for_it():
+    given = {"in_channels": 4, "out_channels": 5, "voxel_size": [1.0, 1.0], "task": TASK}
+    cfg = OmegaConf.create(given)
+    read_from_data(cfg, None)
+    assert OmegaConf.to_container(cfg) == given
+    cfg.voxel_size = None
+    read_from_data(cfg, Data())
+    assert (cfg.in_channels, cfg.out_channels, list(cfg.voxel_size)) == (4, 5, [0.5, 0.25])
+
+
+@pytest.mark.parametrize(("run", "runs"), [("a", ["a"]), (["a"], ["a"]), (["a", "b"], ["a", "b"])])
+def test_one_run_or_several_can_be_given(run, runs):
+    assert runs_of(OmegaConf.create({"run": run})) == runs
 
 
 def test_a_data_folder_is_the_same_however_it_is_written(tmp_path, monkeypatch):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from im2im.__main__ import runs_given
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -46,6 +48,26 @@ def test_a_mistake_is_told_in_one_line(arguments, told, tmp_path):
     assert told in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "runs"),
+    [
+        ("outputs/2026-01-02/03-04-05", ["outputs/2026-01-02/03-04-05"]),
+        ("[outputs/a,b.ckpt]", ["outputs/a", "b.ckpt"]),
+        ("[ outputs/a , 'my runs/b' ]", ["outputs/a", "my runs/b"]),
+        ("'my runs/a'", ["my runs/a"]),
+        ('"a=b,c"', ["a=b,c"]),
+        ("[\"a,b\",c]", ["a,b", "c"]),
+        ("[a]", ["a"]),
+        ("7", ["7"]),
+        ("null", []),
+        ("", []),
+        ("[]", []),
+    ],
+)
+def test_run_is_read_as_hydra_reads_it(value, runs):
+    assert runs_given(value) == runs
 
 
 def test_the_traceback_comes_when_it_is_asked_for(tmp_path):

@@ -25,6 +25,7 @@ SMALL_3D = [
     "data.size=[8,48,48]",
 ]
 SMALL_GAN = ["framework.discriminator.discriminator.channels=4", "framework.discriminator.discriminator.layers=1"]
+SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting for setting in ("channels=4", "layers=1")]
 
 
 def command(folder: Path, *arguments: str) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from im2im.report.figures import panel, save_png
@@ -12,6 +13,8 @@ from im2im.report.figures import panel, save_png
 
 class SampleImages(pl.Callback):
     """Show source, target, prediction and error of the first validation patch, in the run folder and in every logger that takes pictures.
+
+    Where source and target do not show the same, there are source and prediction alone.
 
     Args:
         folder: Where the PNGs go.
@@ -35,7 +38,8 @@ class SampleImages(pl.Callback):
             output = pl_module.activate(pl_module(batch["source"][:1]))
             source, target, output = (image[0].float().cpu().numpy() for image in (batch["source"], batch["target"], output))
             title, task = f"epoch {trainer.current_epoch + 1} · {batch['name'][0]}", pl_module.task
-            self.picture = panel(source, task.truth(target), pl_module.interpret(output), title=title, objects=task.objects)
+            truth = task.truth(target) if bool(torch.as_tensor(batch.get("matched", True)).flatten()[0]) else None
+            self.picture = panel(source, truth, pl_module.interpret(output), title=title, objects=task.objects)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it."""

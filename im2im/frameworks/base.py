@@ -58,12 +58,15 @@ class Framework(pl.LightningModule):
         """Tell which sizes a network takes, for images like C(Z)YX; measured once."""
         network = network or self.predicting
         if id(network) not in self._sizes:
-            self._sizes[id(network)] = input_size(network, image.shape[0], image.ndim - 1, image.shape[1:])
+            trained = self.record.get("patch_size", image.shape[1:])  # a network of one uncommon size would not be found to take any
+            self._sizes[id(network)] = input_size(network, image.shape[0], image.ndim - 1, trained)
         return self._sizes[id(network)]
 
     def through(self, network: nn.Module, image: Tensor) -> Tensor:
         """Run a network on BC(Z)YX of any size: mirrored up to the network's multiple, cropped back."""
-        padded, crop = pad_to_multiple(image, self.size(image[0], network).multiple)
+        size = self.size(image[0], network)
+        padded, crop = pad_to_multiple(image, size.multiple)
+        size.require(padded.shape[2:])
         return network(padded)[crop]
 
     def forward(self, source: Tensor) -> Tensor:
@@ -74,15 +77,19 @@ class Framework(pl.LightningModule):
         """Run the network and activate: what prediction is made of."""
         return self.activate(self(image))
 
-    @torch.no_grad()
     def predict(self, image: Tensor) -> Tensor:
-        """Run the network over one normalized image C(Z)YX of any size, in single precision; activated, C'(Z)YX on the CPU."""
+        """Predict one normalized image C(Z)YX of any size, in single precision; activated, C'(Z)YX on the CPU; the mean of all runs."""
+        output = self.predict_alone(image)
+        for other in self.others:
+            output = output + other.to(self.device).predict_alone(image)
+        return output / (1 + len(self.others))
+
+    @torch.no_grad()
+    def predict_alone(self, image: Tensor) -> Tensor:
+        """Do so with this run's network alone."""
         self.eval()
         size = self.size(image)
-        output = self.inference(self.output, image.to(self.device), size.multiple, size.fixed, self.unmirror)
-        for other in self.others:
-            output = output + other.to(self.device).predict(image)
-        return output / (1 + len(self.others))
+        return self.inference(self.output, image.to(self.device), size.multiple, size.fixed, self.unmirror)
 
     # --- what a prediction means: the task's to say, unless a framework knows more ------------------------------------
 

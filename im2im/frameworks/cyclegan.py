@@ -81,6 +81,7 @@ class CycleGAN(Framework):
         self.judges = dict(judges)
         self.judging = nn.ModuleDict(self.judges)  # where the trainer finds their weights
         self.reads = DIRECTIONS[direction]
+        self._told = False  # that identity is left out
 
     def parameters_by_optimizer(self) -> list[Any]:
         """Both networks first, then both judges."""
@@ -111,13 +112,13 @@ class CycleGAN(Framework):
     def _generate(self, batch: Batch, fakes: dict[str, Tensor]) -> Terms:
         """Weighted terms of the networks; the predictions are left in ``fakes``, by the side that they imitate."""
         source, (target, cost_map) = batch["source"], self._target(batch)
-        fakes["target"], fakes["source"] = self._there(source), self._back(target)
-        weights = self.weights
+        there, back, weights = self._there(source), self._back(target), self.weights
+        fakes["target"], fakes["source"] = _shown(there, cost_map), back
         terms = {
             "deceive_target": weights.adversarial * self.judges["target"].deceived(fakes["target"]),
             "deceive_source": weights.adversarial * self.judges["source"].deceived(fakes["source"]),
-            "cycle_source": weights.cycle * _distance(self._back(fakes["target"]), source),
-            "cycle_target": weights.cycle * _distance(self._there(fakes["source"]), target, cost_map),
+            "cycle_source": weights.cycle * _distance(self._back(there), source),
+            "cycle_target": weights.cycle * _distance(self._there(back), target, cost_map),
         }
         if weights.identity and self._same_channels(source, target):
             terms["identity_target"] = weights.identity * _distance(self._there(target), target, cost_map)
@@ -131,8 +132,8 @@ class CycleGAN(Framework):
 
     def _target(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Give the targets as images, 0 where a cost map excludes pixels, and the cost map."""
-        target, cost_map = self.task.present(batch["target"]), batch.get("cost_map")
-        return (target if cost_map is None else target.masked_fill(cost_map <= 0, 0)), cost_map
+        cost_map = self.task.cost_map(batch)
+        return _shown(self.task.present(batch["target"]), cost_map), cost_map
 
     def _there(self, source: Tensor) -> Tensor:
         return self.activate(self(source))
@@ -143,7 +144,8 @@ class CycleGAN(Framework):
     def _same_channels(self, source: Tensor, target: Tensor) -> bool:
         """Tell whether an image of one side can go into the network for the other; say so once where it cannot."""
         same = source.shape[1] == target.shape[1]
-        if not same and self.global_step == 0:
+        if not (same or self._told):
+            self._told = True
             log.warning(
                 "source and target have %d and %d channels: framework.weights.identity is left out", source.shape[1], target.shape[1]
             )
@@ -155,9 +157,9 @@ class CycleGAN(Framework):
         """Predict in the chosen direction: BC(Z)YX → BC'(Z)YX."""
         return super().output(image) if self.reads == "source" else self._back(image)
 
-    def predict(self, image: Tensor) -> Tensor:
+    def predict_alone(self, image: Tensor) -> Tensor:
         """Predict one normalized image C(Z)YX, of the target side where the direction is backward."""
-        return super().predict(image if self.reads == "source" else self.task.present(image[None])[0])
+        return super().predict_alone(image if self.reads == "source" else self.task.present(image[None])[0])
 
     @property
     def predicting(self) -> nn.Module:
@@ -189,6 +191,11 @@ class CycleGAN(Framework):
         super().on_load_checkpoint(checkpoint)
         for side, images in checkpoint["pools"].items():
             self.judges[side].pool.images = list(images)
+
+
+def _shown(image: Tensor, cost_map: Tensor | None) -> Tensor:
+    """Give what a judge sees of the target side, real or predicted: 0 where pixels are excluded."""
+    return image if cost_map is None else image.masked_fill(cost_map <= 0, 0)
 
 
 def _distance(image: Tensor, wanted: Tensor, cost_map: Tensor | None = None) -> Tensor:

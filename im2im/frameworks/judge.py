@@ -29,7 +29,7 @@ class ImagePool:
             return image
         place = int(torch.randint(self.size, ()))
         earlier, self.images[place] = self.images[place], image.clone()
-        return earlier.to(image)
+        return earlier.to(image) if earlier.shape == image.shape else image  # a resumed training may have other patches
 
 
 class Judge(nn.Module):

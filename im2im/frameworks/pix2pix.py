@@ -84,23 +84,22 @@ class Pix2Pix(Framework):
             matching = feature_matching([features for _, features in real], [features for _, features in fake])
             terms["feature_matching"] = self.weights.feature_matching * matching
         else:
-            fake = self.discriminator(_conditioned(batch, self.activate(prediction)))
+            fake = self.discriminator(self._conditioned(batch, self.activate(prediction)))
         terms["adversarial"] = self.weights.adversarial * self.adversarial.generator([score for score, _ in fake])
         return terms
 
     def _scales(self, batch: Batch, prediction: Tensor) -> tuple[list[Any], list[Any]]:
         """Show real and predicted images to the discriminator at once; (score, features) per scale for either."""
         images = self.task.present(batch["target"]), self.activate(prediction)
-        pairs = torch.cat([_conditioned(batch, image) for image in images])
+        pairs = torch.cat([self._conditioned(batch, image) for image in images])
         half = len(prediction)
         scales = self.discriminator(pairs)
         real = [(score[:half], [feature[:half] for feature in features]) for score, features in scales]
         fake = [(score[half:], [feature[half:] for feature in features]) for score, features in scales]
         return real, fake
 
-
-def _conditioned(batch: Batch, image: Tensor) -> Tensor:
-    """Give ``cat(source, image)``, what the discriminator sees; the image is 0 where the cost map excludes pixels, real or predicted."""
-    if "cost_map" in batch:
-        image = image.masked_fill(batch["cost_map"] <= 0, 0)
-    return torch.cat([batch["source"], image], dim=1)
+    def _conditioned(self, batch: Batch, image: Tensor) -> Tensor:
+        """Give ``cat(source, image)``, what the discriminator sees; the image is 0 where pixels are excluded, real or predicted."""
+        if (cost_map := self.task.cost_map(batch)) is not None:
+            image = image.masked_fill(cost_map <= 0, 0)
+        return torch.cat([batch["source"], image], dim=1)

@@ -43,6 +43,8 @@ def check(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
         ValueError: If anything is wrong; all findings are written and shown first.
     """
     by_split, findings = _open_all(data)
+    if not (data.paired or framework.unpaired):
+        findings.append(Finding("wrong", "pairs", "this framework learns from pairs, got images that are none; set framework=cyclegan"))
     entries = [entry for opened in by_split.values() for entry in opened]
     if entries:
         findings += [*shapes(entries, data), *intensities(entries, data)]
@@ -93,7 +95,7 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     patch = data.sampling.patch_size
     try:
         batch = data.batch([entry for opened in by_split.values() for entry in opened])
-        multiple = framework.size(batch["source"][0]).multiple
+        multiple = framework.size(batch["source"][0], framework.network).multiple
         cost = step_cost(framework, batch)
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]
@@ -106,13 +108,13 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
         Finding("ok" if fits else "look", "patch_size", divisible),
         Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", seen),
         Finding("ok", "memory", size),
-        _time(cost, len(by_split["train"]), trainer.max_epochs or 0, data),
+        _time(cost, len(data.training_patches(by_split["train"])), trainer.max_epochs or 0, data),
     ]
 
 
-def _time(cost: Cost, images: int, epochs: int, data: ImageData) -> Finding:
-    """Estimate the training from one step; every scene and time point is an image."""
-    steps = -(-images * data.sampling.patches_per_image // data.sampling.batch_size)
+def _time(cost: Cost, patches: int, epochs: int, data: ImageData) -> Finding:
+    """Estimate the training from one step and the patches of an epoch."""
+    steps = -(-patches // data.sampling.batch_size)
     return Finding("ok", "time", f"about {steps * epochs * cost.seconds / 60:.0f} min for {epochs} epochs of {steps} steps")
 
 

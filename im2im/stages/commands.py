@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from im2im.data.datamodule import ImageData
@@ -21,13 +22,12 @@ def commands(framework: Framework, data: ImageData, run: Path) -> dict[str, str]
         data: Its test images become the example.
         run: The run folder.
     """
-    checkpoint = framework.record.get("checkpoint")
-    origin = Path(checkpoint) if checkpoint else run
+    origins = [Path(origin) for origin in framework.record.get("runs", [run])]
     example = example_input(data, run)
     other = "data.root=DATA" if example.parent != run else "data=folders data.root=DATA"
     return {
-        "predict": _command("predict", run=origin, input=example, output=run / "predictions"),
-        "evaluate on other data": f"{_command('evaluate', run=origin)} {other}",
+        "predict": _command("predict", run=origins, input=[example], output=[run / "predictions"]),
+        "evaluate on other data": f"{_command('evaluate', run=origins)} {other}",
     }
 
 
@@ -45,9 +45,9 @@ def example_input(data: ImageData, run: Path) -> Path:
     return run / "inputs"
 
 
-def _command(mode: str, **settings: Path) -> str:
+def _command(mode: str, **settings: Sequence[Path]) -> str:
     """Write a command line; paths are relative where they can be, and quoted where the shell or Hydra needs it."""
-    return " ".join([interpreter(), "-m im2im", f"mode={mode}", *(_override(key, value) for key, value in settings.items())])
+    return " ".join([interpreter(), "-m im2im", f"mode={mode}", *(_override(key, *paths) for key, paths in settings.items())])
 
 
 def interpreter() -> str:
@@ -64,7 +64,10 @@ def _short(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
-def _override(key: str, path: Path) -> str:
-    """Write key=path."""
-    text = _short(path)
-    return f"{key}={text}" if set(text) <= PLAIN else shlex.quote(f'{key}="{text}"')
+def _override(key: str, *paths: Path) -> str:
+    """Write key=path, or key=[path,path] of several."""
+    texts = [_short(path) for path in paths]
+    quoted = [text if set(text) <= PLAIN else f'"{text}"' for text in texts]
+    if len(paths) > 1:
+        return shlex.quote(f"{key}=[{','.join(quoted)}]")
+    return f"{key}={texts[0]}" if quoted == texts else shlex.quote(f"{key}={quoted[0]}")

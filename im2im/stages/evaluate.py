@@ -59,17 +59,17 @@ def evaluate(
     entries = data.entries("test")
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
-    if not all(entry.matched for entry in entries):
-        return _look(framework, data, entries, run)
-    rows, parts = zip(*[_score(framework, data, entry) for entry in track(entries, "evaluating", transient=True)], strict=True)
-    metrics: dict[str, Any] = {"test": summarize([_figures(row) for row in rows])}
-    if training:
-        metrics["train"] = training
+    metrics: dict[str, Any] = {"train": training} if training else {}
+    matched = [entry for entry in entries if entry.matched]
+    if not matched:
+        return _look(framework, data, entries, run, metrics)
+    rows, parts = zip(*[_score(framework, data, entry) for entry in track(matched, "evaluating", transient=True)], strict=True)
+    metrics = {"test": summarize([_figures(row) for row in rows]), **metrics}
     with replacing(run / "metrics.csv") as path:
         pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
     with replacing(run / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=2) + "\n")
-    _draw(framework, data, entries, rows, run / "samples")
+    _draw(framework, data, matched, rows, run / "samples")
     told = commands(framework, data, run)
     report = write_page(run, told)
     Console().print(metric_table(metrics["test"]))
@@ -79,19 +79,21 @@ def evaluate(
     return metrics
 
 
-def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path) -> dict[str, Any]:
+def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """Draw predictions of test images that have no target of their own, which nothing can be scored against."""
+    metrics = {"test": {}, **metrics}
     log.warning(
         "no test image has a target of its own: there are pictures, but no figures; data.root with matching stems in test/ gives some"
     )
+    _clear(run / "samples")
     for entry in entries[:SHOWN]:
         source, _, found = predict_entry(framework, data, entry)
         picture = panel(source, None, found, title=entry.name, pixel_size=entry.source.pixel_size, objects=framework.task.objects)
         save_png(run / "samples" / f"test_{entry.name}.png", picture)
     with replacing(run / "metrics.json") as path:
-        path.write_text(json.dumps({"test": {}}, indent=2) + "\n")
+        path.write_text(json.dumps(metrics, indent=2) + "\n")
     log.info("report: %s", write_page(run, commands(framework, data, run)))
-    return {"test": {}}
+    return metrics
 
 
 def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,10 +115,15 @@ def _figures(row: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in row.items() if key not in {"stage", "image"}}
 
 
+def _clear(folder: Path) -> None:
+    """Remove the pictures of an earlier part of this run."""
+    for old in folder.glob("test_*.png"):
+        old.unlink()
+
+
 def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: Sequence[dict[str, Any]], folder: Path) -> None:
     """Draw the best, the median and the worst image by the task's first metric."""
-    for old in folder.glob("test_*.png"):  # of an earlier part of this run
-        old.unlink()
+    _clear(folder)
     metric = next(iter(_figures(rows[0])))
     order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
     for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():

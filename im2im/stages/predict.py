@@ -29,7 +29,7 @@ def predict(
     output: str | None,
     format: str | None = None,
     overwrite: bool = False,
-    outputs: Sequence[str] | None = None,
+    outputs: str | Sequence[str] | None = None,
 ) -> list[Path]:
     """Predict files and write the results under the same names into a folder.
 
@@ -56,7 +56,7 @@ def predict(
     if "target_scale" not in framework.record:
         raise ValueError("mode=predict needs a trained network, got none; set run= to a run folder or .ckpt")
     framework.to(trainer.strategy.root_device)
-    names = tuple(outputs or framework.outputs[:1])
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs or framework.outputs[:1])
     for name in names:
         require_output(name, framework.outputs)
     writing = Writing(Path(str(output)).expanduser(), names, format, overwrite)
@@ -107,7 +107,7 @@ def predict_file(framework: Framework, source: Side, path: Path, writing: Writin
             raise FileExistsError(f"{path} would be written to {target}, as another input is; predict them into different output= folders")
         if target.exists() and not writing.overwrite:
             raise FileExistsError(f"{target} exists; set mode.overwrite=true or another output=")
-    channels = tuple(framework.record.get("target_names", ()))
+    channels = tuple(framework.record.get("target_names", ())) if framework.reads == "source" else ()
     for image, place in zip(scenes, places, strict=True):
         for name, prediction in predict_image(framework, source, image, writing.outputs).items():
             axes = kept_axes(image, prediction)
@@ -150,7 +150,7 @@ def _predict_time(framework: Framework, source: Side, image: Image, time: int, n
     """Predict one time point: CZYX for each output."""
     wanted = framework.record.get("in_channels" if source.name == "source" else "target_channels", image.shape[1])
     if image.shape[1] != wanted:
-        raise ValueError(f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.source_channels")
+        raise ValueError(f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.{source.name}_channels")
     array = source.array(image, time=time)
     normalized = source.normalization.fit(array).apply(array)
     output = framework.predict(torch.from_numpy(normalized)).numpy()

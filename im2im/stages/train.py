@@ -38,11 +38,15 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
             "training keeps no checkpoint without callbacks.checkpoint; choose callbacks=[default,ema], with default among them"
         )
     refuse_wrong_gradients(trainer.precision, trainer.strategy.root_device.type, data.source.spatial_dims)
-    framework.record.pop("checkpoint", None)
+    framework.record.pop("runs", None)
     data.evaluating = False  # other data than the run's are split as for any training
     data.require_channels(framework.record["in_channels"])
     if not (data.paired or framework.unpaired):
         raise ValueError("this framework learns from pairs, which data=unpaired has none of; set framework=cyclegan or data=folders")
+    if framework.reads != "source":
+        raise ValueError(
+            "both directions are trained, but scored from source to target; set framework.direction=forward, backward predicts"
+        )
     data.write_splits(Path(folder))
     framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
     target = data.entries("train")[0].target

@@ -32,6 +32,10 @@ class Task(Protocol):
         """Compare a prediction BC(Z)YX with the batch's target; a scalar."""
         ...
 
+    def cost_map(self, batch: Batch) -> Tensor | None:
+        """Give B1(Z)YX, 0 where the batch's target says nothing; None where all of it counts."""
+        ...
+
     def activate(self, prediction: Tensor) -> Tensor:
         """Bring a network's prediction BC(Z)YX into its range; what is averaged over tiles, views and runs."""
         ...

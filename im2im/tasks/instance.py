@@ -35,6 +35,10 @@ class Instance:
         """Refuse: only a framework for objects has one."""
         _refuse()
 
+    def cost_map(self, batch: Batch) -> Tensor | None:
+        """Give the batch's own."""
+        return batch.get("cost_map")
+
     def activate(self, prediction: Tensor) -> Tensor:
         """Refuse, likewise."""
         _refuse()

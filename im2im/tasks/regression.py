@@ -39,6 +39,10 @@ class Regression:
         """Apply the criterion; pixels whose cost map is 0 take no part."""
         return self.criterion(prediction, batch["target"], batch.get("cost_map"))
 
+    def cost_map(self, batch: Batch) -> Tensor | None:
+        """Give the batch's own."""
+        return batch.get("cost_map")
+
     def activate(self, prediction: Tensor) -> Tensor:
         """Intensities are predicted as they are."""
         return prediction

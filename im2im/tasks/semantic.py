@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from im2im.normalization import Affine, Identity, Normalization
 from im2im.overlap import class_scores
-from im2im.postprocess import Step, foreground
+from im2im.postprocess import Step, foreground, require_threshold
 from im2im.tasks.base import Batch, require_output
 
 Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -56,6 +56,7 @@ class Semantic:
             raise ValueError(
                 f"one output and a threshold are for two classes, got {len(self.classes)}; set task.single=false task.threshold=0.5"
             )
+        require_threshold(self.threshold)
 
     def out_channels(self, target_channels: int) -> int:
         """One output for each class."""
@@ -64,15 +65,19 @@ class Semantic:
         return 1 if self.single else len(self.classes)
 
     def truth(self, target: Any) -> Any:
-        """Give class indices 1(Z)YX, uint8, for an array; a tensor stays one, B1(Z)YX of integers."""
-        binary = len(self.classes) == 2
-        if isinstance(target, Tensor):
-            return (target > 0).long() if binary else target.long()
-        return (target > 0).astype(np.uint8) if binary else target.astype(np.uint8)
+        """Give class indices, 0 where they are ignored: of an array 1(Z)YX of integers, of a tensor B1(Z)YX."""
+        if self.ignore_index is not None:
+            target = target * (target != self.ignore_index)
+        classes = target > 0 if len(self.classes) == 2 else target
+        return classes.to(target.dtype) if isinstance(target, Tensor) else classes.astype(np.int32)
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Apply the criterion; pixels whose cost map is 0, or whose class is ignored, take no part."""
-        return self.criterion(prediction, self.truth(batch["target"]), self._included(batch["target"], batch.get("cost_map")))
+        return self.criterion(prediction, self.truth(batch["target"]), self.cost_map(batch))
+
+    def cost_map(self, batch: Batch) -> Tensor | None:
+        """Exclude ignored pixels as well as those that the batch excludes."""
+        return self._included(batch["target"], batch.get("cost_map"))
 
     def activate(self, prediction: Tensor) -> Tensor:
         """Logits to twice the probabilities minus one, -1 to 1."""
@@ -82,7 +87,7 @@ class Semantic:
 
     def present(self, target: Tensor) -> Tensor:
         """Masks of the classes, -1 and 1; one for each output."""
-        truth = self.truth(target)
+        truth = self.truth(target).long()
         if self.single:
             return 2.0 * truth - 1
         return 2.0 * one_hot(truth[:, 0].clamp(0, len(self.classes) - 1), len(self.classes)).movedim(-1, 1) - 1

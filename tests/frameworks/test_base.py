@@ -5,8 +5,14 @@ from torch import nn
 from im2im.frameworks.optimization import Optimization
 
 
-@pytest.mark.parametrize("name", ["fcn", "pix2pix"])
-def test_clipping_bounds_the_gradient_of_each_step(name, make_fcn, make_pix2pix, fit):
+@pytest.fixture
+def make(request):
+    """Whatever makes a framework, by its name."""
+    return lambda name, **settings: request.getfixturevalue(f"make_{name}")(**settings)
+
+
+@pytest.mark.parametrize("name", ["fcn", "pix2pix", "cyclegan"])
+def test_clipping_bounds_the_gradient_of_each_step(name, make, fit):
     norms = []
 
     class Watched(torch.optim.SGD):
@@ -16,12 +22,11 @@ def test_clipping_bounds_the_gradient_of_each_step(name, make_fcn, make_pix2pix,
             norms.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
             return loss
 
-    make = {"fcn": make_fcn, "pix2pix": make_pix2pix}[name]
-    fit(make(optimizer=lambda parameters: Watched(parameters, lr=0.0), gradient_clip=0.01))
+    fit(make(name, optimizer=lambda parameters: Watched(parameters, lr=0.0), gradient_clip=0.01))
     assert norms
     assert max(norms) <= 0.0101
     norms.clear()
-    fit(make(optimizer=lambda parameters: Watched(parameters, lr=0.0)))
+    fit(make(name, optimizer=lambda parameters: Watched(parameters, lr=0.0)))
     assert max(norms) > 0.0101
 
 
@@ -45,9 +50,9 @@ def test_schedule_steps_once_an_epoch(make_pix2pix, fit):
     assert [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups] == pytest.approx([1e-5, 1e-5])
 
 
-@pytest.mark.parametrize("name", ["fcn", "pix2pix"])
-def test_mixed_precision_trains(name, make_fcn, make_pix2pix, fit):
-    framework = {"fcn": make_fcn, "pix2pix": make_pix2pix}[name]()
+@pytest.mark.parametrize("name", ["fcn", "pix2pix", "cyclegan"])
+def test_mixed_precision_trains(name, make, fit):
+    framework = make(name)
     before = framework.network.weight.clone()
     trainer = fit(framework, precision="bf16-mixed")
     assert not torch.equal(before, framework.network.weight)
@@ -65,7 +70,18 @@ def test_a_network_of_stride_four_takes_images_of_any_size(shape, make_fcn):
     framework = make_fcn()
     framework.network = nn.Sequential(nn.Conv2d(1, 2, 4, stride=4), nn.ConvTranspose2d(2, 1, 4, stride=4))
     assert framework.predict(torch.randn(shape)).shape == shape
-    assert framework.multiple(torch.zeros(shape)) == (4, 4)
+    assert framework.size(torch.zeros(shape)).multiple == (4, 4)
+
+
+def test_the_outputs_of_several_runs_are_averaged(make_fcn):
+    first, *others = frameworks = [make_fcn() for _ in range(3)]
+    for factor, framework in enumerate(frameworks):
+        framework.network.weight.data.fill_(0.1 * factor)
+    image = torch.randn(1, 16, 16)
+    mean = torch.stack([framework.predict(image) for framework in frameworks]).mean(dim=0)
+    first.others = others
+    assert torch.allclose(first.predict(image), mean, atol=1e-6)
+    assert not torch.allclose(first.predict_alone(image), mean, atol=1e-2)
 
 
 def test_predicting_leaves_batch_statistics_alone(make_fcn):

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from im2im.frameworks.pix2pix import Weights
+from im2im.losses.segmentation import CrossEntropy
+from im2im.tasks.semantic import Semantic
 
 
 def batch_of(size: int) -> dict:
@@ -60,3 +62,21 @@ def test_excluded_pixels_take_part_in_no_loss(weights, terms, make_pix2pix):
     assert (prediction.grad[~excluded] != 0).any()
     changed = {**batch, "target": torch.where(excluded, 99.0, batch["target"])}
     assert torch.stack(list(getattr(framework, terms)(changed, prediction).values())).sum() == loss
+
+
+def test_the_discriminator_sees_the_masks_of_classes_and_none_that_is_ignored(make_pix2pix):
+    task = Semantic(CrossEntropy(), ("a", "b", "c"), ignore_index=9)
+    framework, batch = make_pix2pix(task=task, channels=(1, 3)), batch_of(2)
+    batch["target"] = batch["target"].clamp(0, 2).round()
+    batch["target"][..., :5] = 9
+    seen = []
+    scales = framework.discriminator.forward
+    framework.discriminator.forward = lambda images: seen.append(images) or scales(images)
+    framework._judge(batch, 50 * torch.randn(2, 3, 32, 32))
+    source, real, fake = seen[0][:, :1], seen[0][:2, 1:], seen[0][2:, 1:]
+    assert torch.equal(source, batch["source"].repeat(2, 1, 1, 1))
+    assert torch.equal(real[..., 5:], task.present(batch["target"])[..., 5:])
+    assert (real[..., :5] == 0).all()
+    assert (fake[..., :5] == 0).all()
+    assert fake[..., 5:].min() == pytest.approx(-1)
+    assert fake[..., 5:].max() == pytest.approx(1)

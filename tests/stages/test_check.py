@@ -4,7 +4,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
-from tests_shared import SMALL, SMALL_GAN, newest
+from tests_shared import SMALL, SMALL_GAN, SMALL_JUDGES, newest
 
 from im2im.io.image import Image
 from im2im.stages.findings import empty_share
@@ -85,6 +85,28 @@ def test_blank_targets_are_pointed_out_though_most_are(folders, im2im):
     finding = found(im2im(*settings(folders, "data.patches_per_image=5")))["empty patches"]
     assert finding["verdict"] == "look"
     assert finding["seen"].startswith("83% of 30")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["task=semantic", "network=fnet"],
+        ["task=instance", "network=fnet"],
+        ["framework=cyclegan", "data.unpaired=true", *SMALL_JUDGES],
+        ["framework=cyclegan", "data.target=stained", "framework.direction=backward", *SMALL_JUDGES],
+    ],
+    ids=["classes", "objects", "no pairs", "backward"],
+)
+def test_a_step_of_every_kind_of_training_is_tried(given, im2im):
+    findings = found(im2im("mode=check", *given, *SMALL))
+    assert findings["one step"]["verdict"] == findings["pairs"]["verdict"] == "ok"
+    assert findings["patch_size"]["verdict"] == "ok"
+
+
+def test_data_that_are_no_pairs_are_wrong_for_a_framework_that_learns_from_pairs(im2im, capsys):
+    with pytest.raises(SystemExit):
+        im2im("mode=check", "framework=fcn", "data.unpaired=true", *SMALL)
+    assert "set framework=cyclegan" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

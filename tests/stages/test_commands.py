@@ -14,6 +14,10 @@ def test_paths_are_quoted_where_the_shell_or_hydra_needs_it(path, written):
     assert _override("run", Path(path)) == written
 
 
+def test_several_runs_stand_in_brackets():
+    assert _override("run", Path("runs/a"), Path("my runs/b")) == "'run=[runs/a,\"my runs/b\"]'"
+
+
 def test_a_path_inside_the_working_folder_is_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert _override("run", tmp_path / "outputs" / "x") == "run=outputs/x"

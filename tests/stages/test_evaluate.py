@@ -74,7 +74,7 @@ def test_excluded_pixels_change_no_figure(trained, folders, im2im):
         image[:, :16] = 9 * image[:, :16][::-1] + 1000
         tifffile.imwrite(path, image)
     second = im2im(*settings)
-    assert list(pd.read_csv(first / "metrics.csv").columns) == ["stage", "image", "pearson", "ssim", "psnr", "nrmse"]
+    assert pd.read_csv(first / "metrics.csv").shape == (6, 2 + 7)
     assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
 
 

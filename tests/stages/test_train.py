@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
+from tests_shared import SMALL, SMALL_3D, SMALL_GAN, SMALL_JUDGES, command
 
 
 def weights(run, which="last") -> dict:
@@ -29,10 +29,10 @@ def test_a_run_folder_holds_everything(run, request):
     assert len(list((folder / "samples").glob("test_*.png"))) == 3
     assert len(list((folder / "samples").glob("epoch_*.png"))) == 1
     metrics = json.loads((folder / "metrics.json").read_text())["test"]
-    assert set(metrics) == {"pearson", "ssim", "psnr", "nrmse"}
+    assert list(metrics) == ["pearson", "ssim", "psnr", "nrmse", "ri_ssim", "ri_psnr", "ri_nrmse"]
     assert all(set(value) == {"mean", "std", "n"} and value["n"] == 2 for value in metrics.values())
     rows = pd.read_csv(folder / "metrics.csv")
-    assert list(rows.columns) == ["stage", "image", "pearson", "ssim", "psnr", "nrmse"]
+    assert list(rows.columns) == ["stage", "image", *metrics]
     assert rows.pearson.mean() == pytest.approx(metrics["pearson"]["mean"])
     assert pd.read_csv(folder / "splits.csv")["split"].value_counts().to_dict() == {"train": 2, "test": 2, "val": 1}
 
@@ -58,12 +58,12 @@ def test_the_saved_configuration_runs_again_with_the_same_result(trained, tmp_pa
     assert all(torch.equal(a, b) for a, b in zip(weights(trained).values(), weights(again).values(), strict=True))
 
 
-@pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "cyclegan"])
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(framework, im2im):
     settings = [
         f"framework={framework}",
         *SMALL,
-        *(SMALL_GAN if framework == "pix2pix" else []),
+        *(SMALL_GAN if framework == "pix2pix" else SMALL_JUDGES if framework == "cyclegan" else []),
         "callbacks=[default,ema]",
         "scheduler=exponential",
     ]
@@ -107,9 +107,9 @@ def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, cap
 @pytest.mark.parametrize(
     "settings", [["hardware.precision=bf16-mixed"], ["framework.optimization.gradient_clip=1", "framework.optimization.accumulate=2"]]
 )
-@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd"])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd", "cyclegan"])
 def test_every_framework_trains_with_every_aid(framework, settings, im2im):
-    gan = SMALL_GAN if framework != "fcn" else []
+    gan = SMALL_GAN if framework.startswith("pix2pix") else SMALL_JUDGES if framework == "cyclegan" else []
     run = im2im(f"framework={framework}", *SMALL, *gan, *settings, "callbacks=[default,ema]", "data.size=[96,96]", "patch_size=[64,64]")
     assert json.loads((run / "metrics.json").read_text())["test"]["pearson"]["n"] == 2
 

@@ -38,6 +38,34 @@ def test_what_lies_in_excluded_pixels_changes_no_metric():
     assert TASK.score(prediction, target, cost_map) == pytest.approx(TASK.score(spoiled, target, cost_map))
 
 
+@pytest.mark.parametrize("shape", [(2, 2, 4, 4), (2, 2, 3, 4, 4)])
+def test_excluded_pixels_have_no_gradient(shape):
+    prediction, cost_map = torch.zeros(shape, requires_grad=True), torch.ones(2, 1, *shape[2:])
+    cost_map[..., :2] = 0
+    TASK.loss(prediction, {"target": torch.ones(shape), "cost_map": cost_map}).backward()
+    assert (prediction.grad[..., :2] == 0).all()
+    assert (prediction.grad[..., 2:] != 0).all()
+
+
+def test_intensities_are_shown_compared_and_scored_as_they_are():
+    image = torch.randn(2, 1, 4, 4)
+    assert TASK.activate(image) is image
+    assert TASK.present(image) is image
+    assert np.array_equal(TASK.interpret(image.numpy()), image.numpy())
+    assert np.array_equal(TASK.truth(image.numpy()), image.numpy())
+    assert TASK.parts(image[0].numpy(), image[0].numpy()) == []
+
+
+def test_normalized_intensities_can_be_had_as_well():
+    output = np.array([[[-1.0, 0.0, 2.0]]], np.float32)
+    assert np.array_equal(TASK.decode(output, Affine((100.0,), (10.0,)), "normalized"), output)
+
+
+def test_an_output_that_there_is_none_of_is_refused():
+    with pytest.raises(ValueError, match=r"intensities, normalized, got labels; choose among them with mode\.outputs"):
+        TASK.decode(np.zeros((1, 2, 2), np.float32), Affine((0.0,), (1.0,)), "labels")
+
+
 def test_decoding_undoes_the_normalization_of_the_targets():
     decoded = TASK.decode(np.array([[[-1.0, 0.0, 2.0]]], np.float32), Affine((100.0,), (10.0,)))
     assert decoded.tolist() == [[[90.0, 100.0, 120.0]]]
