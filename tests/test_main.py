@@ -58,7 +58,7 @@ def test_a_mistake_is_told_in_one_line(arguments, told, tmp_path):
         ("[ outputs/a , 'my runs/b' ]", ["outputs/a", "my runs/b"]),
         ("'my runs/a'", ["my runs/a"]),
         ('"a=b,c"', ["a=b,c"]),
-        ("[\"a,b\",c]", ["a,b", "c"]),
+        ('["a,b",c]', ["a,b", "c"]),
         ("[a]", ["a"]),
         ("7", ["7"]),
         ("null", []),

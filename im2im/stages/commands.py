@@ -39,7 +39,7 @@ def example_input(data: ImageData, run: Path) -> Path:
         return folder if set(list_images(str(folder))) == set(sources) else sources[0]
     for entry in data.entries("test"):
         array = data.source.array(entry.source)
-        axes = "CZYX"[-array.ndim :] if array.shape[0] > 1 else "ZYX"[1 - array.ndim :]
+        axes = ("C" if array.shape[0] > 1 else "") + "ZYX"[1 - array.ndim :]
         if not (path := run / "inputs" / f"{entry.name}.tif").exists():
             write_image(path, array if array.shape[0] > 1 else array[0], axes, entry.source.pixel_size)
     return run / "inputs"
