@@ -57,9 +57,16 @@ def fresh_folder(path: str) -> str:
 
 
 def store_experiments() -> None:
-    """Offer every file of experiments/ as an option of the group ``experiment``."""
+    """Offer every file of experiments/ as an option of the group ``experiment``.
+
+    Its settings of a part are left out where the command line chooses another part: ``experiment=denoising_3d network=fnet``.
+    """
+    given = plain_settings(sys.argv[1:])
     for path in sorted(folder("experiments").glob("*.yaml")):
-        ConfigStore.instance().store(path.stem, OmegaConf.load(path), group="experiment", package="_global_", provider="experiments")
+        settings = {
+            key: value for key, value in OmegaConf.load(path).items() if key not in given or not (folder("conf") / str(key)).is_dir()
+        }
+        ConfigStore.instance().store(path.stem, OmegaConf.create(settings), group="experiment", package="_global_", provider="experiments")
 
 
 def store_run(arguments: list[str]) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from im2im import app
+from im2im.building import build
 from im2im.data.side import Side
+from im2im.ensemble import load_framework, member
 from im2im.frameworks.base import Framework
 from im2im.io.image import Image
 from im2im.stages.predict import kept_axes, predict_image, squeezed
@@ -77,6 +78,6 @@ def load(run: str | Path | Sequence[str | Path], trust: bool = False) -> Model:
         ValueError: If there is no such run, it names a class that is not allowed, or several do not go together.
     """
     first, *others = [run] if isinstance(run, str | Path) else list(run)
-    config, framework = app.load_framework(first, trust)
-    framework.others = [app.member(str(other), config, trust) for other in others]
-    return Model(framework, app.build(OmegaConf.select(config, f"data.module.{framework.reads}")))
+    config, framework = load_framework(first, trust)
+    framework.others = [member(str(other), config, trust) for other in others]
+    return Model(framework, build(OmegaConf.select(config, f"data.module.{framework.reads}")))

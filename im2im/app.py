@@ -3,7 +3,6 @@
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from im2im import resolvers  # noqa: F401
+from im2im.building import build
 from im2im.nesting import leaves
 
 log = logging.getLogger("im2im")
@@ -58,13 +58,6 @@ def run(cfg: DictConfig) -> Any:
     return build(cfg.mode)(trainer, framework, data)
 
 
-def build(node: Any, **settings: Any) -> Any:
-    """Build the object that a node names, with everything in it."""
-    from hydra.utils import instantiate
-
-    return instantiate(node, _convert_="all", **settings)
-
-
 def read_from_data(cfg: DictConfig, data: Any) -> None:
     """Fill in what nobody gave: the source's channels and the size of a voxel from the data, the output's channels from task and data."""
     if None not in [cfg.in_channels, cfg.out_channels, cfg.voxel_size]:
@@ -78,6 +71,7 @@ def read_from_data(cfg: DictConfig, data: Any) -> None:
 def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
     """Put the weights of ``run=`` or ``init=`` into the framework, and what a checkpoint of this run must say into its record."""
     from im2im import __version__, checkpoint
+    from im2im.ensemble import member, runs_of
 
     framework.record.update(
         version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels, patch_size=list(cfg.patch_size)
@@ -96,59 +90,9 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         log.info(checkpoint.initialize(framework, checkpoint.read(path), path))
 
 
-def runs_of(cfg: DictConfig) -> list[str]:
-    """Give the runs of ``run=RUN`` or ``run=[A,B]``, whose outputs are averaged."""
-    return [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
-
-
-def load_framework(run: str | Path, trust: bool = False, changes: Mapping[str, Any] | None = None) -> tuple[DictConfig, Any]:
-    """Build the framework of a trained run with its weights and its record; gives its configuration as well.
-
-    Args:
-        run: A run folder or a .ckpt file.
-        trust: Allow its configuration to name any class.
-        changes: New values of keys that it has.
-
-    Raises:
-        ValueError: If there is no such run, or it names a class that is not allowed.
-    """
-    from im2im import checkpoint
-    from im2im.saved import saved_configuration
-    from im2im.targets import check_targets
-
-    config = saved_configuration(str(run), trust)
-    config.output_dir = "."
-    for key, value in (changes or {}).items():
-        if OmegaConf.select(config, key) is not None:
-            OmegaConf.update(config, key, value, merge=False)
-    check_targets(OmegaConf.to_container(config, resolve=True), trust)
-    path = checkpoint.find(run)
-    state = checkpoint.read(path)
-    framework = build(config.framework)
-    checkpoint.load_weights(framework, state, path)
-    framework.record.update({key: value for key, value in state["im2im"].items() if key != "random"})
-    return config, framework.eval()
-
-
-def member(run: str, cfg: DictConfig, trust: bool) -> Any:
-    """Load a further run of an ensemble; how images are predicted is the first run's to say.
-
-    Raises:
-        ValueError: If its outputs cannot be averaged with the first run's.
-    """
-    from im2im.saved import resolved
-
-    here = OmegaConf.create(resolved(cfg))
-    config, framework = load_framework(run, trust, {key: OmegaConf.select(here, key) for key in ("inference", "framework.direction")})
-    there = OmegaConf.create(resolved(config))
-    for key in ("in_channels", "out_channels", "spatial_dims", "voxel_size", "normalization", "task.normalization", "task.classes"):
-        if OmegaConf.select(here, key) != (other := OmegaConf.select(there, key)):
-            raise ValueError(f"runs of an ensemble must agree in {key}, got {other} in {run}; leave it out of run=")
-    return framework
-
-
 def save(cfg: DictConfig) -> None:
     """Write the resolved configuration to the run folder; ``-cp`` and ``run=`` run it again."""
+    from im2im.ensemble import runs_of
     from im2im.files import replacing
     from im2im.saved import resolved
 
@@ -178,6 +122,10 @@ def check_short_keys(cfg: DictConfig) -> None:
     for key, kind, smallest in (("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0)):
         if not isinstance(cfg[key], kind) or isinstance(cfg[key], bool) or cfg[key] < smallest:
             raise ValueError(f"{key} must be a number of at least {smallest}, got {cfg[key]}; set {key}=NUMBER")
+    lengths = cfg.voxel_size
+    fits = OmegaConf.is_list(lengths) and len(lengths) == cfg.spatial_dims and all(length > 0 for length in lengths)
+    if lengths is not None and not fits:
+        raise ValueError(f"voxel_size has {cfg.spatial_dims} positive lengths, got {lengths}; set voxel_size={[1.0] * cfg.spatial_dims}")
     if cfg.max_time is not None:
         seconds_of(cfg.max_time)
 

@@ -10,8 +10,8 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from im2im.cells import Cells, near, sort_into_cells, volume
 from im2im.embedding import EmbeddingLayout, precision
+from im2im.grid import Cells, near, sort_into_cells, volume
 from im2im.ordering import descending
 
 Array = NDArray[Any]
@@ -24,9 +24,10 @@ class Clustering:
     """Greedy clustering: the pixel of the highest seed proposes an object, again and again.
 
     The pixels whose seed exceeds ``foreground`` can belong to objects. The one with the highest seed among those not yet clustered proposes
-    all of them with phi > 1/2, as its own embedding and sigma have it. If more than half of the proposed ones are not yet clustered, and
-    these are more than ``min_size``, then all of them that have no label yet become an object: a label once given stays, unlike in the
-    published code. Either way, as there, the proposed pixels count as clustered from then on. Of equal seeds the first pixel comes first.
+    all of them with phi > 1/2, as its own embedding and sigma have it. If these are more than ``min_size``, clustered ones included, and
+    more than half of them are not yet clustered, then all of them that have no label yet become an object: a label once given stays, unlike
+    in the published code, so that an object may be smaller than what proposed it. Either way, as there, the proposed pixels count as
+    clustered from then on. Of equal seeds the first pixel comes first.
 
     What belongs together is decided on the grid of the whole image, so that it does not matter from which tiles the output was stitched.
 
@@ -35,7 +36,7 @@ class Clustering:
         extent: Number of lateral pixels that the longest offset spans, as in training.
         seed_threshold: Smallest seed that proposes an object.
         foreground: Seed above which a pixel can belong to one.
-        min_size: Number of pixels that an object must exceed.
+        min_size: Number of pixels that a proposal must exceed.
     """
 
     voxel_size: Sequence[float]
@@ -89,22 +90,22 @@ class Clustering:
         return _propose(candidates, embeddings, precisions, cells, self.min_size)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _propose(candidates: Array, embeddings: Array, precisions: Array, cells: Cells, min_size: int) -> NDArray[np.int32]:
     """Go through the candidates, indices by descending seed, and label M pixels."""
     labels, clustered = np.zeros(len(embeddings), np.int32), np.zeros(len(embeddings), np.bool_)
     found = np.empty(len(embeddings), np.int64)
     last, free = 0, len(embeddings)
     for seed in candidates:
-        if free <= min_size:
-            break
+        if 2 * free <= min_size:
+            break  # more than half of more than this many can no longer be free
         if clustered[seed]:
             continue
         proposed = cells.order[found[: near(embeddings[seed], precisions[seed], LARGEST_DISTANCE, cells, found)]]
         fresh = len(proposed) - int(np.count_nonzero(clustered[proposed]))
         clustered[proposed] = True
         free -= fresh
-        if fresh > min_size and 2 * fresh > len(proposed):
+        if len(proposed) > min_size and 2 * fresh > len(proposed):
             last += 1
             for pixel in proposed:
                 if labels[pixel] == 0:

@@ -2,7 +2,8 @@
 
 A slide is white light through two dyes. By Beer and Lambert the optical density of a pixel is a mixture of their colours, weighted by
 the amounts. Both colours are found in the image and replaced by those of a reference, amounts in proportion. All of it is one 3x3 matrix
-between optical densities, fitted on a whole image and applied pixel by pixel.
+between optical densities, fitted on the coloured pixels of a whole image, so that it does not matter how much of a slide is blank, and
+applied pixel by pixel.
 """
 
 import math
@@ -93,7 +94,7 @@ class Macenko:
         """
         pixels = _sample(_require_rgb(image))
         brightest = _brightest(pixels)
-        density = optical_density(pixels, brightest)
+        density = coloured(optical_density(pixels, brightest))
         return StainTransform(_to_reference(density, stain_colours(density)), brightest, self.out_min, self.out_max)
 
 
@@ -103,25 +104,29 @@ def optical_density(image: NDArray[Any], brightest: float = 255.0) -> NDArray[np
     return np.asarray(-np.log((np.clip(intensity, 0, 255) + 1) / np.float32(WHITE)))
 
 
-def stain_colours(density: NDArray[Any]) -> NDArray[np.float64] | None:
+def coloured(density: NDArray[Any]) -> NDArray[np.float64]:
+    """Keep the pixels, RGB x pixels, that take some of the light in every channel: blank glass says nothing about dyes."""
+    return density[:, (density >= FAINTEST).all(axis=0)].astype(np.float64)
+
+
+def stain_colours(density: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Find the colours of two dyes: the ends of the fan that optical densities make in the plane of their largest variance.
 
     Args:
-        density: Optical densities, RGB x pixels.
+        density: Optical densities of coloured pixels, RGB x pixels.
 
     Returns:
         RGB x (hematoxylin, other dye), columns of length 1; hematoxylin is the one that takes more red. None: there are no two colours.
     """
-    coloured = density[:, (density >= FAINTEST).all(axis=0)].astype(np.float64)
-    if coloured.shape[1] < FEWEST:
+    if density.shape[1] < FEWEST:
         return None
-    plane = np.linalg.eigh(np.cov(coloured))[1][:, 1:]  # RGB x 2, eigenvalues ascend
-    y, x = plane.T @ coloured.mean(axis=1)
+    plane = np.linalg.eigh(np.cov(density))[1][:, 1:]  # RGB x 2, eigenvalues ascend
+    y, x = plane.T @ density.mean(axis=1)
     length = math.hypot(x, y)
     if length == 0:
         return None
     plane = plane @ np.array([[y, -x], [x, y]]) / length  # its first axis is the mean colour, so that no angle wraps
-    along, across = plane.T @ coloured
+    along, across = plane.T @ density
     low, high = np.percentile(np.arctan2(across, along), [1, 99])
     if high - low < SMALLEST_ANGLE:
         return None
@@ -129,8 +134,8 @@ def stain_colours(density: NDArray[Any]) -> NDArray[np.float64] | None:
     return ends if ends[0, 0] > ends[0, 1] else ends[:, ::-1]
 
 
-def _to_reference(density: NDArray[Any], stains: NDArray[np.float64] | None) -> tuple[tuple[float, ...], ...]:
-    """Return the matrix that takes the densities of two dyes (RGB x pixels) to those of the reference."""
+def _to_reference(density: NDArray[np.float64], stains: NDArray[np.float64] | None) -> tuple[tuple[float, ...], ...]:
+    """Return the matrix that takes the densities of two dyes (RGB x coloured pixels) to those of the reference."""
     if stains is None:
         return UNCHANGED
     amounts = np.linalg.pinv(stains)  # of both dyes in a pixel, by least squares

@@ -46,7 +46,10 @@ def random_output(shape, seed, sigma=0.6):
 
 
 def reference(output, clustering):
-    """Follow the published algorithm over the whole image, except that a label once given stays."""
+    """Follow the published algorithm over the whole image, except that a label once given stays.
+
+    A proposal is accepted if it is larger than the smallest size and more than half of it is unclustered.
+    """
     axes = output.ndim - 1
     output = output.astype(np.float64)
     places = np.indices(output.shape[1:]) * spacing(clustering.voxel_size, clustering.extent).reshape(-1, *[1] * axes)
@@ -60,21 +63,22 @@ def reference(output, clustering):
         squared = (embeddings - embeddings[(slice(None), *best)].reshape(-1, *[1] * axes)) ** 2
         phi = np.exp(-(precisions[(slice(None), *best)].reshape(-1, *[1] * axes) * squared).sum(axis=0))
         proposed = foreground & (phi > 0.5)
-        fresh = (proposed & unclustered).sum()
+        large_enough, share = proposed.sum() > clustering.min_size, unclustered[proposed].mean()
         unclustered &= ~proposed
-        if fresh > clustering.min_size and fresh / proposed.sum() > 0.5:
+        if large_enough and share > 0.5:
             last += 1
             labels[proposed & (labels == 0)] = last
 
 
 @pytest.mark.parametrize("sigma", [0.45, 0.6, 1.0])
 @pytest.mark.parametrize("seed_threshold", [0.5, 0.8])
+@pytest.mark.parametrize("min_size", [2, 30])
 @by_scene
-def test_labels_are_those_of_the_published_algorithm(shape, voxel_size, sigma, seed_threshold):
-    clustering = Clustering(voxel_size, extent=100, seed_threshold=seed_threshold, foreground=0.4, min_size=2)
+def test_labels_are_those_of_the_published_algorithm(shape, voxel_size, sigma, seed_threshold, min_size):
+    clustering = Clustering(voxel_size, extent=100, seed_threshold=seed_threshold, foreground=0.4, min_size=min_size)
     output = random_output(shape, seed=3, sigma=sigma)
     expected = reference(output, clustering)
-    assert expected.max() >= 2
+    assert min_size > 2 or expected.max() >= 2
     np.testing.assert_array_equal(clustering(output), expected)
 
 
@@ -100,6 +104,16 @@ def test_a_voxel_counts_as_long_as_it_is():
     output = perfect_output(labels, (2.0, 1.0, 1.0), 200)
     np.testing.assert_array_equal(Clustering((2, 1, 1), 200)(output), np.where(labels == 4, 4, labels))
     assert (Clustering((1, 1, 1), 200)(output) != labels).any()
+
+
+@pytest.mark.parametrize(("min_size", "expected"), [(4, [1] * 5 + [2] * 11), (5, [1] * 16), (12, [1] * 16), (15, [1] * 16), (16, [0] * 16)])
+def test_the_size_of_a_proposal_is_that_of_all_its_pixels(min_size, expected):
+    """Five pixels of the higher seed propose themselves, the other eleven all sixteen."""
+    first = np.arange(16) < 5
+    along_x = np.where(first, 0, 0.2) - np.arange(16) / 16
+    sigma = np.where(first, 0.6, 0)
+    output = np.stack([np.zeros(16), along_x, sigma, sigma, np.where(first, 0.9, 0.8)])[:, None]
+    assert Clustering((1, 1), extent=16, min_size=min_size)(output).tolist() == [expected]
 
 
 def test_an_object_must_exceed_the_smallest_size():

@@ -86,7 +86,6 @@ def test_several_runs_are_not_trained(mode, trained, second, im2im):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("voxel_size", [2.0, 1.0]),
         ("normalization", {"_target_": "im2im.normalization.Standard", "per_channel": True}),
         ("task.normalization", {"_target_": "im2im.normalization.Standard", "per_channel": True}),
     ],
@@ -120,3 +119,25 @@ def test_a_run_that_is_not_there_is_named(trained, im2im, picture, tmp_path, cap
     with pytest.raises(SystemExit):
         im2im("mode=predict", f"run=[{trained},nowhere]", f"input={picture}", f"output={tmp_path}/out")
     assert "there is nothing at run=nowhere" in capsys.readouterr().err
+
+
+def test_a_run_that_was_trained_on_a_test_image_is_not_scored_on_it(folders, im2im):
+    small = [setting for setting in SMALL if not setting.startswith(("data.size", "data.counts"))]
+    runs = [im2im("task=labelfree", "data=folders", f"data.root={folders}", f"seed={seed}", *small) for seed in (0, 1)]
+    tested, *_ = [set(table[table["split"] == "test"]["name"]) for table in (pd.read_csv(run / "splits.csv") for run in runs)]
+    assert tested & set(pd.read_csv(runs[1] / "splits.csv").query("split != 'test'")["name"])
+    with pytest.raises(SystemExit):
+        im2im("mode=evaluate", f"run=[{runs[0]},{runs[1]}]")
+    log = max(folders.parent.glob("outputs/*/*/im2im.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
+    assert "was trained on" in log
+    assert "data.splits=" in log
+
+
+def test_a_run_from_before_voxel_size_existed_predicts(trained, picture, im2im, tmp_path):
+    state = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    config = yaml.safe_load(state["im2im"]["config"])
+    config.pop("voxel_size")
+    state["im2im"]["config"] = yaml.safe_dump(config)
+    torch.save(state, tmp_path / "old.ckpt")
+    im2im("mode=predict", f"run={tmp_path}/old.ckpt", f"input={picture}", f"output={tmp_path}/old")
+    assert (tmp_path / "old" / "x.tif").is_file()

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from im2im.__main__ import runs_given
 
@@ -84,3 +85,12 @@ def test_runs_that_start_together_get_folders_of_their_own(tmp_path):
         subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     assert len({process.communicate()[0] for process in processes}) == 4
+
+
+def test_a_part_of_an_experiment_is_swapped_with_its_settings(tmp_path):
+    done = run("experiment=denoising_3d", "network=fnet", "normalization=standard", "--cfg", "job", folder=tmp_path)
+    config = yaml.safe_load(done.stdout)
+    assert "num_res_units" not in config["network"]
+    assert config["network"]["_target_"].endswith("FNet")
+    assert "low" not in config["normalization"]
+    assert config["patch_size"] == [16, 64, 64]

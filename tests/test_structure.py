@@ -15,8 +15,9 @@ LEVELS = [
     {"__main__", "__init__"},
     {"api"},
     {"app"},
+    {"ensemble"},
     {"saved"},
-    {"resolvers"},
+    {"resolvers", "building"},
     {"stages"},
     {"frameworks", "callbacks", "data", "inference"},
     {"tasks"},
@@ -35,9 +36,9 @@ LEVELS = [
         "postprocess",
         "overlap",
     },
-    {"axes", "files", "affine", "statistics", "nesting", "embedding", "cells", "ordering", "macenko"},
+    {"axes", "files", "affine", "statistics", "nesting", "embedding", "grid", "ordering", "macenko"},
 ]
-ENTRANCE = {"__main__", "api", "app", "saved", "resolvers"}
+ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
 
 
 def unit(path: Path) -> str:

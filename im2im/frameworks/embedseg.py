@@ -56,7 +56,12 @@ class EmbedSeg(Framework):
 
     def forward(self, source: Tensor) -> Tensor:
         """Run the network on BC(Z)YX; one that does not start with sigmas of 1 by itself is shifted there."""
-        return super().forward(source) + self.shift
+        prediction = super().forward(source)
+        if prediction.shape[1] != len(self.shift):
+            raise ValueError(
+                f"an embedding has {len(self.shift)} channels, got {prediction.shape[1]}; leave out_channels to framework=embedseg"
+            )
+        return prediction + self.shift
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Make one update of the network."""

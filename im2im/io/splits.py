@@ -126,3 +126,8 @@ def _listed_split(pair: Pair, by_name: Mapping[str, str]) -> str | None:
     """Tell a pair's split by its name where its source serves several splits."""
     splits = set(by_name.values())
     return splits.pop() if len(splits) == 1 else by_name.get(pair.name)
+
+
+def trained_on(path: str | Path) -> set[Path]:
+    """Give the sources that a ``splits.csv`` says a run was trained or chosen on."""
+    return {source for source, splits in _listed(Path(path), ("source",)).items() if {"train", "val"} & set(splits.values())}

@@ -1,34 +1,11 @@
 """The point of each object at which the embeddings of its pixels shall meet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-SAMPLE = 2048  # largest number of pixels among which a medoid is sought, and to which distances are summed
-
-
-def centres(instances: Tensor, labels: Tensor, mode: str, voxel_size: Sequence[float]) -> Tensor:
-    """Find the centres of objects, distances being physical ones: a voxel counts as long as it is.
-
-    Args:
-        instances: (Z)YX, the number of each pixel's object.
-        labels: K positive numbers in ascending order, each of which occurs; pixels of other numbers take no part.
-        mode: As in :func:`centres_of_pixels`.
-        voxel_size: Of (Z)YX, in the unit of the result.
-
-    Returns:
-        K x N in double precision: the index along each axis times the voxel size.
-
-    Raises:
-        ValueError: For another mode.
-    """
-    indices = (instances > 0).nonzero().T
-    numbers = instances[tuple(indices)]
-    owner = torch.searchsorted(labels, numbers).clamp(max=max(len(labels) - 1, 0))
-    wanted = labels[owner] == numbers if len(labels) else torch.zeros_like(numbers, dtype=torch.bool)
-    positions = indices[:, wanted] * torch.tensor(voxel_size, dtype=torch.float64, device=instances.device)[:, None]
-    return centres_of_pixels(positions, owner[wanted], len(labels), mode)
+SAMPLE = 2048  # number of pixels among which a medoid is sought, and to which distances are summed
 
 
 def centres_of_pixels(positions: Tensor, owner: Tensor, count: int, mode: str) -> Tensor:
@@ -39,8 +16,8 @@ def centres_of_pixels(positions: Tensor, owner: Tensor, count: int, mode: str) -
         owner: Number of each pixel's object, from 0; all occur.
         count: Number K of objects.
         mode: "centroid" is the mean of the pixels, which may lie outside of the object; "medoid" the pixel with the least sum of distances
-            to the others, exact up to 2048 pixels, beyond which every second, third … one is looked at; "approximate_medoid" the pixel
-            nearest to the centroid. Of equals the first one counts.
+            to the others, exact up to 2048 pixels, beyond which the sum is over 2048 of them, spread at random over the object, the same
+            at every call; "approximate_medoid" the pixel nearest to the centroid. Of equals the first one counts.
 
     Returns:
         K x N.
@@ -75,10 +52,24 @@ def _medoid(positions: Tensor, owner: Tensor, count: int) -> Tensor:
 
 
 def _medoid_of_one(pixels: Tensor) -> Tensor:
-    """Take the one of P x N places with the least sum of distances to all."""
-    sample = pixels[:: -(-len(pixels) // SAMPLE)]
-    sums = torch.cdist(sample, sample, compute_mode="donot_use_mm_for_euclid_dist").mean(dim=1)
-    return sample[sums.float().argmin()]
+    """Take the one of P x N places with the least sum of distances; of many, the best of a sample, then the best of those near it."""
+    sample = pixels if len(pixels) <= SAMPLE else pixels[_spread(len(pixels)).to(pixels.device)]
+    best = _best(sample, sample)
+    if len(pixels) <= SAMPLE:
+        return best
+    nearest = (pixels - best).square().sum(dim=1).topk(SAMPLE, largest=False).indices.sort().values
+    return _best(pixels[nearest], sample)
+
+
+def _best(candidates: Tensor, others: Tensor) -> Tensor:
+    distances = torch.cdist(candidates, others, compute_mode="donot_use_mm_for_euclid_dist")
+    return candidates[distances.mean(dim=1).float().argmin()]
+
+
+def _spread(count: int) -> Tensor:
+    """Choose one index at random from each of 2048 equal parts; at even steps they would line up with the rows of an image."""
+    within = torch.rand(SAMPLE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return ((torch.arange(SAMPLE) + within) * (count / SAMPLE)).long().clamp_(max=count - 1)
 
 
 MODES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {

@@ -27,7 +27,7 @@ class Combined:
             raise ValueError(f"criteria {sorted(self.criteria)} need one weight each, got {sorted(self.weights)}; change criterion.weights")
 
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
-        """Compare BC(Z)YX with BC(Z)YX; pixels whose cost map is 0 take no part."""
+        """Compare BC(Z)YX with BC(Z)YX; pixels whose cost map is not above 0 take no part."""
         return torch.stack(
             [self.weights[name] * criterion(prediction, target, cost_map) for name, criterion in self.criteria.items()]
         ).sum()

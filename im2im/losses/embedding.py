@@ -49,7 +49,7 @@ class EmbeddingLoss:
         Args:
             prediction: Raw output, BC(Z)YX: N offsets, N sigmas, one seed.
             instances: Number of each pixel's object, 0 for background, B1(Z)YX.
-            cost_map: A pixel where it is 0 takes part in no term; B1(Z)YX.
+            cost_map: A pixel where it is not above 0 takes part in no term; B1(Z)YX.
 
         Raises:
             ValueError: For other shapes.
@@ -63,7 +63,7 @@ class EmbeddingLoss:
     def _of_sample(self, raw: Tensor, instances: Tensor, cost_map: Tensor | None) -> Tensor:
         """Weigh the three terms of C(Z)YX and 1(Z)YX."""
         layout = EmbeddingLayout(self.voxel_size, self.extent)
-        taking_part = torch.ones_like(instances, dtype=torch.bool) if cost_map is None else cost_map != 0
+        taking_part = torch.ones_like(instances, dtype=torch.bool) if cost_map is None else cost_map > 0
         pixels = taking_part.flatten().nonzero().squeeze(1)
         offsets, sigmas, seed = layout.split(raw.flatten(1).index_select(1, pixels))  # N P, N P, P
         positions = layout.positions(pixels, instances.shape[1:])

@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from im2im.cells import Cells, distance, near, sort_into_cells, volume
 from im2im.embedding import membership
+from im2im.grid import Cells, distance, near, sort_into_cells, volume
 from im2im.losses.lovasz import lovasz_weights
 from im2im.losses.neighbours import Neighbours
 from im2im.ordering import descending
@@ -130,7 +130,7 @@ def object_by_object(embeddings: Tensor, precisions: Tensor, objects: Objects) -
     return torch.tensor(total, dtype=precisions.dtype), gradients[0], gradients[1]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _candidates(target: _Target, places: Array, owner: Array, cells: Cells, found: Array) -> tuple[Array, Array]:
     """List errors and pixels of the object, and of the others whose membership counts."""
     count = near(target.centre, target.scale, LARGEST_DISTANCE, cells, found)
@@ -150,7 +150,7 @@ def _candidates(target: _Target, places: Array, owner: Array, cells: Cells, foun
     return errors[:last], pixels[:last]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _descend(errors: Array, pixels: Array, target: _Target, places: Array, owner: Array, by_embedding: Array, by_precision: Array) -> float:
     """Return the Lovász extension of the Jaccard loss of errors in descending order (see lovasz.py), and add its gradients."""
     total, ahead, union = 0.0, 0, len(target.pixels)

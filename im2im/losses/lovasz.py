@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from im2im.ordering import LARGEST_BITS
+from im2im.ordering import descending_in_groups
 
 
 def lovasz_weights(errors: Tensor, positive: Tensor, group: Tensor) -> Tensor:
@@ -21,8 +21,7 @@ def lovasz_weights(errors: Tensor, positive: Tensor, group: Tensor) -> Tensor:
     Returns:
         A weight for each pair, without a graph.
     """
-    # One integer that sorts by object and then by descending error: the bits of floats that are not negative are ordered as the floats.
-    order = torch.sort((group << 32) | (LARGEST_BITS - errors.detach().contiguous().view(torch.int32).long())).indices
+    order = descending_in_groups(errors, group)
     group, positive = group[order], positive[order]
     sizes, positives = torch.bincount(group), torch.bincount(group[positive])
     rank = torch.arange(len(order), device=order.device) - (sizes.cumsum(0) - sizes)[group]

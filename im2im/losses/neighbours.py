@@ -1,4 +1,8 @@
-"""Which points lie near which centres, without looking at all pairs of the two."""
+"""Which points lie near which centres, without looking at all pairs of the two: a grid for tensors on any device.
+
+It looks around many centres in few large steps; on a CPU the compiled loops of :mod:`im2im.grid`, which look around one place at a time,
+are faster and need less memory.
+"""
 
 import math
 from collections.abc import Iterator, Sequence

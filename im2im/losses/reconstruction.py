@@ -1,4 +1,4 @@
-"""Criteria for images of real numbers, all of which leave out the pixels whose cost map is 0.
+"""Criteria for images of real numbers, all of which leave out the pixels whose cost map is not above 0.
 
 A criterion is called with prediction and target, BC(Z)YX of the same shape, and a cost map of the same shape or with one channel, or none.
 An excluded pixel has no influence on the loss and a gradient of exactly 0, even where the target is NaN there. ValueError for other shapes.
@@ -58,7 +58,7 @@ class Correlation:
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the mean over the images of the batch (each channel of each sample) of which any pixel counts."""
         require_same_shape(prediction, target, cost_map)
-        weights = (torch.ones_like(prediction) if cost_map is None else cost_map.expand_as(prediction)).float().flatten(2)  # B C pixels
+        weights = pixel_weights(cost_map, prediction).expand_as(prediction).flatten(2)  # B C pixels
         first, second = (image.float().flatten(2).masked_fill(weights == 0, 0) for image in (prediction, target))
         counts = weights.sum(dim=-1) > 0
         losses = (1 - self._correlation(first, second, weights)) * counts
@@ -77,16 +77,23 @@ def weighted_mean(per_pixel: Tensor, cost_map: Tensor | None = None) -> Tensor:
 
     Args:
         per_pixel: Loss of each pixel, BC(Z)YX.
-        cost_map: Weights from 0 (excluded, whatever the loss there), BC(Z)YX or B1(Z)YX; all 1 if absent.
+        cost_map: Weights, BC(Z)YX or B1(Z)YX, 0 and below for what is excluded, whatever the loss there; all 1 if absent.
 
     Returns:
         A scalar; 0, with a graph, where everything is excluded.
     """
     if cost_map is None:
         return per_pixel.mean()
-    weights = cost_map.to(per_pixel.dtype).expand_as(per_pixel)
+    weights = pixel_weights(cost_map, per_pixel).to(per_pixel.dtype).expand_as(per_pixel)
     total = (per_pixel * weights).masked_fill(weights == 0, 0).sum()
     return total / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+def pixel_weights(cost_map: Tensor | None, like: Tensor) -> Tensor:
+    """Return how much each pixel counts, float32: its cost map where that is above 0, else nothing; 1 if there is none, B1(Z)YX."""
+    if cost_map is None:
+        return torch.ones_like(like[:, :1], dtype=torch.float32)
+    return cost_map.float().masked_fill(~(cost_map > 0), 0)
 
 
 def require_same_shape(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> None:
@@ -110,4 +117,4 @@ def _residual(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> Te
     """Subtract in float32, with 0 where excluded: masked here, before any power or root, a NaN cannot reach a gradient."""
     require_same_shape(prediction, target, cost_map)
     residual = prediction.float() - target.float()
-    return residual if cost_map is None else residual.masked_fill(cost_map == 0, 0)
+    return residual if cost_map is None else residual.masked_fill(~(cost_map > 0), 0)

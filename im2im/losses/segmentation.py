@@ -1,8 +1,9 @@
 """Criteria of semantic segmentation: logits against class indices.
 
 A criterion is called with a prediction BK(Z)YX, one logit per class (K = 1: one logit of the foreground against 0 of the background), a
-target B1(Z)YX of class indices, 0 the background, and a cost map B1(Z)YX or none, the weight of each pixel in every term. An excluded
-pixel has no influence on the loss and a gradient of exactly 0, whatever stands there. The arithmetic is in float32.
+target B1(Z)YX of class indices, 0 the background, and a cost map B1(Z)YX or none, the weight of each pixel in every term. A pixel whose
+weight is not above 0 is excluded: it has no influence on the loss and a gradient of exactly 0, whatever stands there. The arithmetic is in
+float32.
 
 The overlaps are own code, not MONAI's: those take no weights, and to weigh both of their images beforehand would square the weight in the
 intersection but not in the sizes. ``class_weights`` has one number per class, the background's first.
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from im2im.losses.reconstruction import weighted_mean
+from im2im.losses.reconstruction import pixel_weights, weighted_mean
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Tversky:
         include_background: Whether class 0 counts.
         class_weights: Of each class in the mean.
         whole_batch: Add up over the batch before dividing, which is steadier where many patches lack a class.
-        smooth: Added above and below the bar: a class that is nowhere has index 1.
+        smooth: Added above and below the bar. A class that is nowhere has index 1, with 0 too.
     """
 
     alpha: float = 0.3
@@ -84,7 +85,9 @@ class Tversky:
             overlap, predicted, wanted = (sums.sum(dim=0, keepdim=True) for sums in (overlap, predicted, wanted))
             counts = counts.any(dim=0, keepdim=True)
         errors = self.alpha * (predicted - overlap) + self.beta * (wanted - overlap)
-        losses = 1 - (overlap + self.smooth) / (overlap + errors + self.smooth)  # B K
+        sizes = overlap + errors + self.smooth  # B K
+        indices = (overlap + self.smooth) / sizes.clamp_min(torch.finfo(sizes.dtype).tiny)
+        losses = 1 - torch.where(sizes > 0, indices, 1)
         first = 0 if self.include_background else 1
         weights = _class_weights(self.class_weights, losses)[first:]
         return _mean_over_images(losses[:, first:] @ weights / weights.sum(), counts)
@@ -98,7 +101,7 @@ class Dice:
         include_background: Whether class 0 counts.
         class_weights: Of each class in the mean.
         whole_batch: Add up over the batch before dividing, which is steadier where many patches lack a class.
-        smooth: Added above and below the bar: a class that is nowhere has coefficient 1.
+        smooth: Added above and below the bar. A class that is nowhere has coefficient 1, with 0 too.
     """
 
     include_background: bool = False
@@ -143,7 +146,7 @@ def _masked(prediction: Tensor, target: Tensor, cost_map: Tensor | None) -> tupl
     for name, image in {"target": target, "cost_map": cost_map}.items():
         if image is not None and tuple(image.shape) != expected:
             raise ValueError(f"{name} must have shape {expected}, got {tuple(image.shape)}; give data.root one image of one channel for it")
-    weights = torch.ones(expected, device=prediction.device) if cost_map is None else cost_map.float()
+    weights = pixel_weights(cost_map, prediction)
     logits = prediction.float().masked_fill(weights == 0, 0)
     if logits.shape[1] == 1:
         logits = torch.cat((torch.zeros_like(logits), logits), dim=1)

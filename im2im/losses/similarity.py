@@ -27,7 +27,7 @@ class SSIM:
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Compare BC(Z)YX with BC(Z)YX; return the mean over all pixels of the batch with the cost map as weight."""
         require_same_shape(prediction, target, cost_map)
-        included = torch.ones_like(target, dtype=torch.bool) if cost_map is None else (cost_map != 0).expand_as(target)
+        included = torch.ones_like(target, dtype=torch.bool) if cost_map is None else (cost_map > 0).expand_as(target)
         first, second = (image.float().masked_fill(~included, 0) for image in (prediction, target))
         peak = _range(second, included) if self.data_range is None else torch.tensor(self.data_range)
         inside = (slice(None), slice(None), *map(_inside, target.shape[2:]))

@@ -14,10 +14,12 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from im2im.checkpoint import find, folder_of
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.files import replacing
 from im2im.frameworks.base import Framework
+from im2im.io.splits import trained_on
 from im2im.metrics import summarize
 from im2im.report.figures import panel, save_png
 from im2im.report.page import write_page
@@ -47,7 +49,7 @@ def evaluate(
         The content of metrics.json.
 
     Raises:
-        ValueError: If there is no test image.
+        ValueError: If there is no test image, or a run of an ensemble has seen one.
     """
     run = Path(folder)
     framework.to(trainer.strategy.root_device)
@@ -59,6 +61,7 @@ def evaluate(
     entries = data.entries("test")
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
+    _refuse_leaks(data, framework.record.get("runs", [])[1:])
     metrics: dict[str, Any] = {"train": training} if training else {}
     matched = [entry for entry in entries if entry.matched]
     if not matched:
@@ -67,21 +70,35 @@ def evaluate(
     metrics = {"test": summarize([_figures(row) for row in rows]), **metrics}
     with replacing(run / "metrics.csv") as path:
         pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
+    _draw(framework, data, matched, rows, run / "samples")
+    Console().print(metric_table(metrics["test"]))
+    return _report(metrics, commands(framework, data, run), run)
+
+
+def _report(metrics: dict[str, Any], told: dict[str, str], run: Path) -> dict[str, Any]:
+    """Write metrics.json and the report, and say where it lies and what to do next."""
     with replacing(run / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=2) + "\n")
-    _draw(framework, data, matched, rows, run / "samples")
-    told = commands(framework, data, run)
-    report = write_page(run, told)
-    Console().print(metric_table(metrics["test"]))
-    log.info("report: %s", report)
+    log.info("report: %s", write_page(run, told))
     for purpose, command in told.items():
         log.info("%s:\n  %s", purpose, command)
     return metrics
 
 
+def _refuse_leaks(data: ImageData, runs: Sequence[str]) -> None:
+    """Raise ValueError if a further run of an ensemble was trained or chosen on a test image."""
+    test = {pair.source.resolve(): pair.name for pair in data.pairs if pair.split == "test" and pair.source.exists()}
+    for run in runs:
+        folder = folder_of(find(run))
+        seen = trained_on(folder / "splits.csv") if folder and (folder / "splits.csv").is_file() else set()
+        if leaked := sorted(test[path] for path in seen & test.keys()):
+            raise ValueError(
+                f"{run} was trained on {len(leaked)} of the test images, such as {leaked[0]}; train it with data.splits= of the first run"
+            )
+
+
 def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """Draw predictions of test images that have no target of their own, which nothing can be scored against."""
-    metrics = {"test": {}, **metrics}
     log.warning(
         "no test image has a target of its own: there are pictures, but no figures; data.root with matching stems in test/ gives some"
     )
@@ -90,10 +107,7 @@ def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path
         source, _, found = predict_entry(framework, data, entry)
         picture = panel(source, None, found, title=entry.name, pixel_size=entry.source.pixel_size, objects=framework.task.objects)
         save_png(run / "samples" / f"test_{entry.name}.png", picture)
-    with replacing(run / "metrics.json") as path:
-        path.write_text(json.dumps(metrics, indent=2) + "\n")
-    log.info("report: %s", write_page(run, commands(framework, data, run)))
-    return metrics
+    return _report({"test": {}, **metrics}, commands(framework, data, run), run)
 
 
 def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

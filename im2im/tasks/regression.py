@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from im2im.normalization import Affine, Normalization
+from im2im.normalization import Affine, Macenko, Mask, Normalization
 from im2im.tasks.base import Batch, require_output
 
 Metric = Callable[..., float]
@@ -22,6 +22,9 @@ class Regression:
         criterion: Called with (prediction, target, cost_map or None); gives a scalar.
         normalization: Of the target.
         metrics: Name to function of (prediction, target, cost_map=...) for one image; the first one ranks images.
+
+    Raises:
+        ValueError: If the normalization cannot be undone.
     """
 
     criterion: Criterion
@@ -30,6 +33,14 @@ class Regression:
 
     objects = False
     outputs = ("intensities", "normalized")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be undone."""
+        if isinstance(self.normalization, Macenko | Mask):
+            raise ValueError(
+                f"the target's normalization must be one that can be undone, got {type(self.normalization).__name__}; "
+                "set task.normalization={_target_: im2im.normalization.Percentile}"
+            )
 
     def out_channels(self, target_channels: int) -> int:
         """One output channel for each channel of the target."""

@@ -73,7 +73,16 @@ class Semantic:
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Apply the criterion; pixels whose cost map is 0, or whose class is ignored, take no part."""
-        return self.criterion(prediction, self.truth(batch["target"]), self.cost_map(batch))
+        return self.criterion(self._logits(prediction), self.truth(batch["target"]), self.cost_map(batch))
+
+    def _logits(self, prediction: Tensor) -> Tensor:
+        """Require one output for each class, or the single one."""
+        wanted = self.out_channels(1)
+        if prediction.shape[1] != wanted:
+            raise ValueError(
+                f"{len(self.classes)} classes take {wanted} outputs, got {prediction.shape[1]}; leave out_channels to the task"
+            )
+        return prediction
 
     def cost_map(self, batch: Batch) -> Tensor | None:
         """Exclude ignored pixels as well as those that the batch excludes."""
@@ -81,16 +90,19 @@ class Semantic:
 
     def activate(self, prediction: Tensor) -> Tensor:
         """Logits to twice the probabilities minus one, -1 to 1."""
-        prediction = prediction.float()
+        prediction = self._logits(prediction).float()
         probabilities = prediction.sigmoid() if prediction.shape[1] == 1 else prediction.softmax(dim=1)
         return 2 * probabilities - 1
 
     def present(self, target: Tensor) -> Tensor:
         """Masks of the classes, -1 and 1; one for each output."""
         truth = self.truth(target).long()
+        if truth.min() < 0 or truth.max() >= len(self.classes):
+            most = len(self.classes) - 1
+            raise ValueError(f"a target pixel must be a class index from 0 to {most}, got {int(truth.max())}; change task.classes")
         if self.single:
             return 2.0 * truth - 1
-        return 2.0 * one_hot(truth[:, 0].clamp(0, len(self.classes) - 1), len(self.classes)).movedim(-1, 1) - 1
+        return 2.0 * one_hot(truth[:, 0], len(self.classes)).movedim(-1, 1) - 1
 
     def interpret(self, output: np.ndarray) -> np.ndarray:
         """Give the class of every pixel, 1(Z)YX uint8: the most probable one, of two by the threshold; then the steps."""

@@ -15,6 +15,8 @@ CRITERIA = [
     GeneralizedDice(),
     GeneralizedDice(include_background=False),
     Tversky(),
+    Tversky(smooth=0),
+    Dice(whole_batch=True, smooth=0),
 ]
 SIZES = [(6, 8), (4, 6, 8)]
 by_criterion = pytest.mark.parametrize("criterion", CRITERIA, ids=str)

@@ -5,7 +5,7 @@ import torch
 from im2im.affine import Affine
 from im2im.losses.reconstruction import MSE
 from im2im.metrics import nrmse, pearson, ssim
-from im2im.normalization import Standard
+from im2im.normalization import Macenko, Mask, Standard
 from im2im.tasks.regression import Regression
 
 TASK = Regression(MSE(), Standard(), {"pearson": pearson, "nrmse": nrmse, "ssim": ssim})
@@ -70,3 +70,9 @@ def test_decoding_undoes_the_normalization_of_the_targets():
     decoded = TASK.decode(np.array([[[-1.0, 0.0, 2.0]]], np.float32), Affine((100.0,), (10.0,)))
     assert decoded.tolist() == [[[90.0, 100.0, 120.0]]]
     assert decoded.dtype == np.float32
+
+
+@pytest.mark.parametrize("normalization", [Macenko(), Mask()], ids=["macenko", "mask"])
+def test_a_target_is_not_normalized_by_what_cannot_be_undone(normalization):
+    with pytest.raises(ValueError, match=r"must be one that can be undone, got \w+; set task\.normalization="):
+        Regression(MSE(), normalization, {"pearson": pearson})

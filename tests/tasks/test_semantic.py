@@ -189,3 +189,15 @@ def test_there_is_one_output_for_each_class(settings, channels):
 def test_settings_that_do_not_go_together_are_refused(settings, told):
     with pytest.raises(ValueError, match=told):
         Semantic(CrossEntropy(), **settings)
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_outputs_that_are_not_one_for_each_class_are_refused(outputs):
+    with pytest.raises(ValueError, match="2 classes take 2 outputs, got"):
+        Semantic(CrossEntropy()).activate(torch.zeros(1, outputs, 4, 4))
+
+
+def test_a_class_that_there_is_none_of_is_not_shown_to_a_discriminator():
+    task = Semantic(CrossEntropy(), classes=["background", "a", "b"])
+    with pytest.raises(ValueError, match=r"class index from 0 to 2, got 7; change task\.classes"):
+        task.present(torch.full((1, 1, 4, 4), 7.0))

@@ -1,6 +1,11 @@
-"""Which of many points lie near a place, without looking at all of them."""
+"""Which of many points lie near a place, without looking at all of them: a grid for compiled loops on a CPU.
 
-# Compiled functions of other modules keep a copy of these in their caches, which a change here does not renew: delete __pycache__ then.
+It looks around one place at a time, from within a loop of the caller's, where an answer may depend on the one before. That of
+:mod:`im2im.losses.neighbours` looks around many places in few steps of tensors, which suits a GPU.
+
+Compiled functions are kept on disk here alone. A caller in another file must not be (``cache=True``): numba would keep a copy of these
+within it, and not renew that when this file changes. To compile the callers takes one to two seconds in each process.
+"""
 
 import math
 from typing import Any, NamedTuple

@@ -1,7 +1,15 @@
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numba.core.caching import NullCache
+from numba.core.registry import CPUDispatcher
 
-from im2im.cells import near, sort_into_cells, volume
+from im2im.grid import near, sort_into_cells, volume
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPILED = [path.relative_to(ROOT) for path in sorted((ROOT / "im2im").rglob("*.py")) if "njit" in path.read_text()]
 
 
 @pytest.mark.parametrize("axes", [2, 3])
@@ -26,3 +34,14 @@ def test_a_precision_may_be_anything(precision, number):
 
 def test_a_plane_is_a_volume_of_one_slice():
     assert volume(np.array([[1, 2], [3, 4]], np.float32)).tolist() == [[0, 1, 3], [0, 2, 4]]
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=str)
+def test_what_is_kept_on_disk_holds_nothing_of_another_file(path):
+    module = importlib.import_module(".".join(path.with_suffix("").parts))
+    compiled = {name: each for name, each in vars(module).items() if isinstance(each, CPUDispatcher)}
+    assert compiled
+    for function in compiled.values():
+        if function.py_func.__module__ == module.__name__ and not isinstance(function._cache, NullCache):
+            called = [compiled[name] for name in function.py_func.__code__.co_names if name in compiled]
+            assert all(each.py_func.__module__ == module.__name__ for each in called), function
