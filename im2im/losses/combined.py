@@ -26,6 +26,11 @@ class Combined:
         if self.criteria.keys() != self.weights.keys():
             raise ValueError(f"criteria {sorted(self.criteria)} need one weight each, got {sorted(self.weights)}; change criterion.weights")
 
+    @property
+    def of_images(self) -> bool:
+        """Whether any of them compares intensities."""
+        return any(getattr(criterion, "of_images", False) for criterion in self.criteria.values())
+
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Compare BC(Z)YX with BC(Z)YX; pixels whose cost map is not above 0 take no part."""
         return torch.stack(

@@ -15,6 +15,8 @@ from torch.nn.functional import smooth_l1_loss
 class L1:
     """Mean absolute error."""
 
+    of_images = True  # not of classes
+
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the error, averaged over all pixels of the batch with the cost map as weight."""
         return weighted_mean(_residual(prediction, target, cost_map).abs(), cost_map)
@@ -23,6 +25,8 @@ class L1:
 @dataclass(frozen=True)
 class MSE:
     """Mean squared error."""
+
+    of_images = True  # not of classes
 
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the error, averaged over all pixels of the batch with the cost map as weight."""
@@ -39,6 +43,8 @@ class SmoothL1:
 
     beta: float = 1.0
 
+    of_images = True  # not of classes
+
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the error, averaged over all pixels of the batch with the cost map as weight."""
         residual = _residual(prediction, target, cost_map)
@@ -54,6 +60,8 @@ class Correlation:
     """
 
     smallest_variance: float = 1e-12
+
+    of_images = True  # not of classes
 
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Return the mean over the images of the batch (each channel of each sample) of which any pixel counts."""

@@ -24,6 +24,8 @@ class SSIM:
 
     data_range: float | None = None
 
+    of_images = True  # not of classes
+
     def __call__(self, prediction: Tensor, target: Tensor, cost_map: Tensor | None = None) -> Tensor:
         """Compare BC(Z)YX with BC(Z)YX; return the mean over all pixels of the batch with the cost map as weight."""
         require_same_shape(prediction, target, cost_map)

@@ -29,7 +29,7 @@ def result_cell(name: str, image: np.ndarray, view: View) -> Cell:
 
 def cost_map_cell(cost_map: np.ndarray, view: View) -> Cell:
     """The cost map CZYX, black where a pixel is excluded, and how many are."""
-    excluded = 100 * np.mean(cost_map[0] == 0)
+    excluded = 100 * np.mean(cost_map[0] <= 0)
     limits = (0.0, max(1.0, float(np.max(cost_map[0], initial=0, where=np.isfinite(cost_map[0])))))
     return grey_cell("cost map", cost_map, view, limits, f" · {excluded:.0f} % excluded (black)")
 

@@ -34,7 +34,7 @@ class Semantic:
         normalization: Of the target, which stays as it is.
 
     Raises:
-        ValueError: If classes, single and threshold do not go together.
+        ValueError: If classes, single, threshold and criterion do not go together.
     """
 
     criterion: Criterion
@@ -56,6 +56,8 @@ class Semantic:
             raise ValueError(
                 f"one output and a threshold are for two classes, got {len(self.classes)}; set task.single=false task.threshold=0.5"
             )
+        if getattr(self.criterion, "of_images", False):
+            raise ValueError("this criterion compares intensities, not classes; set criterion=dice_cross_entropy or another one of classes")
         require_threshold(self.threshold)
 
     def out_channels(self, target_channels: int) -> int:

@@ -3,7 +3,10 @@ import pytest
 import torch
 
 from im2im.affine import Affine
+from im2im.losses.combined import Combined
+from im2im.losses.reconstruction import L1, MSE
 from im2im.losses.segmentation import CrossEntropy, GeneralizedDice
+from im2im.losses.similarity import SSIM
 from im2im.postprocess import FillHoles, RemoveSmall
 from im2im.tasks.semantic import Semantic
 
@@ -201,3 +204,9 @@ def test_a_class_that_there_is_none_of_is_not_shown_to_a_discriminator():
     task = Semantic(CrossEntropy(), classes=["background", "a", "b"])
     with pytest.raises(ValueError, match=r"class index from 0 to 2, got 7; change task\.classes"):
         task.present(torch.full((1, 1, 4, 4), 7.0))
+
+
+@pytest.mark.parametrize("criterion", [MSE(), SSIM(), Combined({"a": CrossEntropy(), "b": L1()}, {"a": 1.0, "b": 1.0})])
+def test_a_criterion_of_intensities_is_refused(criterion):
+    with pytest.raises(ValueError, match="compares intensities, not classes; set criterion=dice_cross_entropy"):
+        Semantic(criterion, single=True)
