@@ -104,10 +104,13 @@ class ImageData(pl.LightningDataModule):
         return self._first.source.shape[1], self._first.target.shape[1]
 
     def voxel_size(self) -> list[float]:
-        """Look at the same pair for the size of its voxels, (Z)YX in micrometre; what a file does not say is as X, and X is 1."""
-        z, y, x = self._first.source.pixel_size
-        lengths = [z or x or 1.0, y or x or 1.0, x or 1.0]
-        return [float(length) for length in lengths[-self.source.spatial_dims :]]
+        """Look at the same pair for the size of its voxels, (Z)YX in micrometre; all 1 where the file does not say each of them."""
+        lengths = self._first.source.pixel_size[-self.source.spatial_dims :]
+        if all(lengths):
+            return [float(length) for length in lengths if length]
+        if any(lengths):
+            log.warning("%s says only part of its voxel size, %s: taken as 1; set voxel_size=[z,y,x]", self._first.source.path, lengths)
+        return [1.0] * len(lengths)
 
     @cached_property
     def _first(self) -> Entry:
@@ -137,12 +140,22 @@ class ImageData(pl.LightningDataModule):
     @property
     def cutter(self) -> Cutter:
         """Cuts patches out of entries."""
-        with_cost_map = any(pair.cost_map is not None for pair in self.pairs)
-        return Cutter(self.source, self.target, self.sampling.patch_size, with_cost_map)
+        return self._cutter([])
+
+    def _cutter(self, entries: list[Entry]) -> Cutter:
+        """Cut with cost maps where there are any, or where labels are filled up to a patch with what must not be learnt."""
+        given = any(pair.cost_map is not None for pair in self.pairs)
+        filled = self.target.labels and any(self._smaller(entry) for entry in entries)
+        return Cutter(self.source, self.target, self.sampling.patch_size, with_cost_map=given or filled)
+
+    def _smaller(self, entry: Entry) -> bool:
+        """Tell whether a patch does not fit into the target."""
+        shape = self.target.spatial_shape(entry.target)
+        return any(pixels < patch for pixels, patch in zip(shape, self.sampling.patch_size, strict=True))
 
     def training_patches(self, entries: list[Entry]) -> TrainingPatches:
         """Give random, augmented patches of entries."""
-        return TrainingPatches(entries, self.cutter, self.sampling, self.augmentation, self.seed)
+        return TrainingPatches(entries, self._cutter(entries), self.sampling, self.augmentation, self.seed)
 
     def batch(self, entries: list[Entry]) -> dict[str, Any]:
         """Give one batch of training patches."""
@@ -163,7 +176,7 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             log.warning("too few images to hold one out: validation looks at training images, so its figures say nothing about new ones")
             entries = self.entries("train")
-        return self._loader(ValidationPatches(entries, self.cutter, self.sampling))
+        return self._loader(ValidationPatches(entries, self._cutter(entries), self.sampling))
 
     def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | None = None) -> DataLoader:
         return DataLoader(

@@ -21,7 +21,7 @@ class Cutter:
     Args:
         source: How sources are read.
         target: How targets are read.
-        patch_size: Every sample has this size, (Z)YX; smaller images are mirrored at their end.
+        patch_size: Every sample has this size, (Z)YX; smaller images are mirrored at their end, labels are filled up with background.
         with_cost_map: Every sample gets a cost map, ones where the entry has none.
     """
 
@@ -31,7 +31,8 @@ class Cutter:
     def __call__(self, entry: Entry, region: Region, target_region: Region | None = None) -> dict[str, np.ndarray]:
         """Give "source", "target" and, where used, "cost_map" as C(Z)YX float32; the target's region is the source's unless given."""
         source, target = self.normalized(entry, region, target_region)
-        sample = {"source": fill_up(source, self.patch_size), "target": fill_up(target, self.patch_size)}
+        target = fill_up(target, self.patch_size, mode="constant" if self.target.labels else "symmetric")
+        sample = {"source": fill_up(source, self.patch_size), "target": target}
         if self.with_cost_map:
             sample["cost_map"] = fill_up(self.cost_map(entry, target_region or region), self.patch_size, mode="constant")
         return sample

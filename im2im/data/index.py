@@ -9,7 +9,7 @@ import numpy as np
 
 from im2im.axes import Region
 from im2im.data.side import Side
-from im2im.data.synthetic import SyntheticCells, write_folder
+from im2im.data.synthetic import WRITTEN, SyntheticCells, write_folder
 from im2im.io.image import Image
 from im2im.io.pairing import Pair, as_test, keep_splits, split
 from im2im.normalization import Fitted
@@ -122,7 +122,7 @@ class Synthetic:
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List the images of every split; all differ."""
         if self.folder is not None:
-            write_folder(self.cells, Path(self.folder), self.counts)
+            write_folder(self.cells, Path(self.folder), self.counts, tuple(dict.fromkeys((*WRITTEN, self.source, self.target))))
         splits = [name for name, count in self.counts.items() for _ in range(count)]
         names = [f"cells_{index:03d}" for index in range(len(splits))]
         return [

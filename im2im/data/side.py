@@ -11,6 +11,7 @@ from im2im.io.selection import Selection
 from im2im.normalization import Fitted, Normalization
 
 EVERYTHING = slice(None)
+LARGEST_LABEL = 2**24  # that single precision tells from the next one
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Side:
         normalization: Fitted on a whole image, applied to its patches.
         spatial_dims: 2 (YX) or 3 (ZYX).
         name: "source" or "target", for messages.
+        interpolation: How its images are resampled: "bilinear", or "nearest" where they hold labels.
     """
 
     reader: Callable[[Path], list[Image]]
@@ -30,11 +32,17 @@ class Side:
     normalization: Normalization
     spatial_dims: int
     name: str = "source"
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         """Refuse other numbers of dimensions."""
         if self.spatial_dims not in (2, 3):
             raise ValueError(f"images are used as planes or stacks, got spatial_dims={self.spatial_dims}; set spatial_dims=2 or 3")
+
+    @property
+    def labels(self) -> bool:
+        """Whether its images hold classes or object numbers, which cannot be mixed."""
+        return self.interpolation == "nearest"
 
     def open(self, path: Path, scene: str | int | None = None, channel: str | int | None = None) -> list[Image]:
         """Open the chosen scenes of a file; nothing is read yet.
@@ -61,8 +69,14 @@ class Side:
         return whole if self.spatial_dims == 3 else whole[:, 0]
 
     def fit(self, image: Image, time: int = 0, cost_map: Image | None = None) -> Fitted:
-        """Fit the normalization on one time point of an image, without the pixels where its cost map is 0."""
+        """Fit the normalization on one time point of an image, without the pixels where its cost map is 0.
+
+        Raises:
+            ValueError: If labels are too large to be told apart later.
+        """
         array = self.array(image, time=time)
+        if self.labels and array.max(initial=0) > LARGEST_LABEL:
+            raise ValueError(f"{image.path} has labels up to {array.max()}, more than {LARGEST_LABEL}; number its objects from 1 on")
         if cost_map is not None:
             included = self.array(cost_map, time=time)[:1] > 0
             array = np.where(included, array, np.float32(np.nan))

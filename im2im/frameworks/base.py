@@ -171,6 +171,10 @@ class Framework(pl.LightningModule):
         prediction = self(batch["source"])
         terms = {**self.validation_terms(batch, prediction), "loss": self.loss(prediction, batch)}
         self.log_terms("val", terms, len(batch["source"]))
+        self.log_scores(batch, prediction)
+
+    def log_scores(self, batch: Batch, prediction: Tensor) -> None:
+        """Log the task's metrics of each sample; what is not finite, such as the score of a class that is not there, counts nowhere."""
         for scores in self.scores(batch, prediction):
             self.log_dict({f"val/{name}": value for name, value in scores.items() if math.isfinite(value)}, batch_size=1)
 

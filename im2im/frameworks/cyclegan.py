@@ -96,13 +96,20 @@ class CycleGAN(Framework):
         self.update(of_judges, batch, batch_idx, lambda: self._judge(batch, pooled))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in every framework where the images are pairs; else ``val/loss`` is what cycle and identity cost."""
-        if bool(torch.as_tensor(batch.get("matched", True)).all()):
+        """As in every framework where data are pairs. Of unpaired data ``val/loss`` is what cycle and identity cost, which takes no label.
+
+        Metrics are those of the validation images that match.
+        """
+        if "matched" not in batch:
             super().validation_step(batch, batch_idx)
             return
         terms = self.validation_terms(batch, torch.empty(0))
         own = [value for name, value in terms.items() if name.startswith(("cycle", "identity"))]
         self.log_terms("val", {**terms, "loss": torch.stack(own).sum()}, len(batch["source"]))
+        matched = torch.as_tensor(batch["matched"]).nonzero().flatten()
+        if len(matched):
+            part = {role: batch[role][matched] for role in ("source", "target", "cost_map") if role in batch}
+            self.log_scores(part, self(part["source"]))
 
     def validation_terms(self, batch: Batch, prediction: Tensor) -> Terms:
         """Give the terms of either side."""

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,13 +7,14 @@ import tifffile
 
 from im2im.data.augment import Augmentation
 from im2im.data.datamodule import ImageData
-from im2im.data.index import Files
+from im2im.data.index import Entry, Files
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
+from im2im.io.image import Image
 from im2im.io.pairing import Folders
 from im2im.io.reader import AutoReader
 from im2im.io.selection import Selection
-from im2im.normalization import Percentile, Standard
+from im2im.normalization import Identity, Percentile, Standard
 
 
 def data_of(root, *, patch_size=(8, 8), spatial_dims=2, memory=1.0, normalization=Standard()) -> ImageData:
@@ -81,3 +83,34 @@ def test_excluded_pixels_are_in_the_statistics_of_the_source_but_not_of_the_targ
     entry = data_of(folders, normalization=normalization).entries("test")[0]
     assert entry.target_scale == normalization.fit(images[entry.name][..., 24:].astype(np.float32))
     assert entry.source_scale == normalization.fit(tifffile.imread(folders / "source" / f"{entry.name}.tif")[None])
+
+
+def labelled(root, **settings) -> ImageData:
+    data = data_of(root, **settings)
+    data.target = replace(data.target, normalization=Identity(), interpolation="nearest")
+    return data
+
+
+@pytest.mark.parametrize(("patch_size", "filled"), [((8, 8), False), ((64, 64), True)])
+def test_labels_that_are_smaller_than_a_patch_come_with_a_cost_map(patch_size, filled, folders):
+    data = labelled(folders, patch_size=patch_size)
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        assert ("cost_map" in next(iter(loader))) is filled
+
+
+def test_labels_that_would_run_into_each_other_are_refused(folders):
+    for path in (folders / "target").iterdir():
+        tifffile.imwrite(path, np.full((40, 48), 2**24 + 1, np.uint32))
+    with pytest.raises(ValueError, match=r"labels up to 16777217.*number its objects from 1 on"):
+        labelled(folders).entries("train")
+
+
+@pytest.mark.parametrize(
+    ("size", "found"), [((0.5, 0.36, 0.3), [0.5, 0.36, 0.3]), ((2.0, None, None), [1.0] * 3), ((None, 0.5, 0.5), [1.0] * 3)]
+)
+def test_half_known_voxel_sizes_are_not_mixed_with_ones(size, found, folders, caplog):
+    data = data_of(folders, patch_size=(1, 8, 8), spatial_dims=3)
+    stack = Image.from_array(np.zeros((4, 5, 6)), "ZYX", pixel_size=size)
+    data._first = Entry("a", stack, stack)
+    assert data.voxel_size() == found
+    assert ("set voxel_size=" in caplog.text) is (None in size)

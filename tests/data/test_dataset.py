@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,15 @@ def test_the_order_differs_by_epoch_and_is_the_same_after_a_restart():
     assert list(restarted) == orders[2]
     assert [index for _, index in orders[0]] != [index for _, index in orders[1]]
     assert sorted(index for _, index in orders[0]) == list(range(20))
+
+
+@pytest.mark.parametrize("size", [(8, 6), (4, 8, 6)])
+def test_labels_are_filled_up_with_background_not_mirrored(size):
+    region = tuple(slice(0, min(5, length)) for length in size)
+    target = replace(side(len(size)), interpolation="nearest")
+    cutter = Cutter(side(len(size)), target, size, with_cost_map=True)
+    sample = cutter(entry(np.full((5,) * len(size), 3, np.uint16)), region)
+    assert (sample["target"][0][region] == 30).all()
+    assert sample["target"].sum() == 30 * sample["target"][0][region].size
+    assert sample["cost_map"].sum() == sample["cost_map"][0][region].size
+    assert (sample["source"] == 3).all()

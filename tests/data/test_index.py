@@ -51,3 +51,10 @@ def test_a_run_goes_on_with_its_own_split_when_images_were_added(folders, im2im)
     assert (im2im("mode=evaluate", f"run={first}") / "metrics.csv").read_text() == (first / "metrics.csv").read_text()
     before = split_of(first)
     assert split_of(im2im(f"run={first}", "max_epochs=2")) == before
+
+
+def test_a_folder_of_built_in_images_holds_what_was_asked_for(tmp_path):
+    cells = SyntheticCells(size=(32, 32))
+    Synthetic(cells, {"train": 1}, source="noisy", target="classes", folder=str(tmp_path / "new")).pairs()
+    written = {path.parent.name for path in (tmp_path / "new").rglob("*.tif")}
+    assert written == {"source", "target", "mask", "instances", "noisy", "classes"}

@@ -184,12 +184,23 @@ def test_without_pairs_validation_logs_cycle_and_identity_as_its_loss_and_no_met
     assert "val/pearson" not in seen
 
 
-@pytest.mark.parametrize("facts", [{}, {"matched": True}], ids=["paired data", "matched images"])
-def test_with_pairs_validation_scores(facts, make_cyclegan, fit):
+def test_with_pairs_validation_scores_and_its_loss_is_the_tasks(make_cyclegan, fit):
     framework = make_cyclegan(there=Line(2.0), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0))
-    seen = fit(framework, data=(pairs := Pairs(**facts))).callback_metrics
+    seen = fit(framework, data=(pairs := Pairs())).callback_metrics
     assert "val/pearson" in seen
     assert float(seen["val/loss"]) == pytest.approx(float((2 * pairs.images[0] - pairs.images[1]).square().mean()), rel=1e-4)
+
+
+def test_images_that_match_are_scored_beside_others_and_choose_nothing(make_cyclegan):
+    framework, batch = make_cyclegan(there=Line(2.0), back=Line(0.25)), batch_of(3)
+    logged = {}
+    framework.log_terms = lambda stage, terms, size: logged.update(terms)
+    framework.log_scores = lambda part, prediction: logged.update(scored=part["source"], prediction=prediction)
+    framework.validation_step({**batch, "matched": torch.tensor([False, True, False])}, 0)
+    own = [value for name, value in logged.items() if name.startswith(("cycle", "identity"))]
+    assert torch.allclose(logged["loss"], torch.stack(own).sum())
+    assert torch.equal(logged["scored"], batch["source"][1:2])
+    assert torch.allclose(logged["prediction"], 2 * batch["source"][1:2])
 
 
 def test_backward_predicts_sources_from_targets_in_the_sources_intensities(make_cyclegan):
