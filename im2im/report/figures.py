@@ -62,7 +62,7 @@ def panel(
     sizes = [image.shape[1:] for image in (source, target, prediction) if image is not None]
     if len(set(sizes)) > 1:
         raise ValueError(f"Source, target and prediction must have one size ZYX, got {sizes}; hand panel() images of the same region")
-    view = View.of((prediction if target is None else target)[0], pixel_size)
+    view = _view(prediction if target is None else target, pixel_size)
     cells = [source_cell(source, view)]
     if target is None:
         cells.append(result_cell("prediction", prediction, view))
@@ -102,10 +102,15 @@ def as_volume(image: np.ndarray) -> np.ndarray:
     return image[:, None] if image.ndim == 3 else image
 
 
+def _view(image: np.ndarray, pixel_size: PixelSize) -> View:
+    """Choose planes of CZYX: of intensities the busiest ones, of labels those where the most is labelled, whatever the numbers."""
+    return View.of(image[0] > 0 if are_labels(image) else image[0], pixel_size)
+
+
 def _pair_strip(row: Row, pixel_size: PixelSize) -> Strip:
     source = as_volume(row.source)
     target = source if row.target is None else as_volume(row.target)
-    view = View.of(target[0], pixel_size)
+    view = _view(target, pixel_size)
     if source.shape[1:] == target.shape[1:]:
         of_source, note = view, view.caption()
     else:

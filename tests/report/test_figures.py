@@ -5,7 +5,7 @@ from PIL import Image
 from im2im.report import colours
 from im2im.report.cells import compare, compare_labels, cost_map_cell, label_cell, source_cell
 from im2im.report.display import View, display_range
-from im2im.report.figures import Row, panel, preview, save_png
+from im2im.report.figures import Row, _view, panel, preview, save_png
 
 
 def image(*shape):
@@ -149,3 +149,10 @@ def test_shown_range_is_that_of_the_target_not_of_the_prediction():
     target = image(1, 1, 256, 256)
     cells = compare(target, target * 10, View.of(target[0]))
     np.testing.assert_array_equal(cells[1].pictures[0], colours.grey(10 * target[0, 0], *display_range(target[0])))
+
+
+def test_the_plane_of_a_label_volume_is_that_with_most_objects_not_with_the_largest_numbers():
+    labels = np.zeros((1, 3, 40, 40), np.uint16)
+    labels[0, 0, :4, :4] = 500
+    labels[0, 2, :20, :30] = 1
+    assert _view(labels, (None, None, None)).z == 2
