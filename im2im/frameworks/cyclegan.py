@@ -108,7 +108,7 @@ class CycleGAN(Framework):
         self.log_terms("val", {**terms, "loss": torch.stack(own).sum()}, len(batch["source"]))
         matched = torch.as_tensor(batch["matched"]).nonzero().flatten()
         if len(matched):
-            part = {role: batch[role][matched] for role in ("source", "target", "cost_map") if role in batch}
+            part: Batch = {role: batch[role][matched] for role in ("source", "target", "cost_map") if role in batch}
             self.log_scores(part, self(part["source"]))
 
     def validation_terms(self, batch: Batch, prediction: Tensor) -> Terms:
