@@ -16,6 +16,7 @@ from im2im.data.fitting import fitted, gigabytes
 from im2im.data.index import Entry, Images
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
+from im2im.data.voxels import check_ratios
 from im2im.io.pairing import Pair, write_splits
 from im2im.normalization import Affine, typical
 
@@ -79,6 +80,8 @@ class ImageData(pl.LightningDataModule):
             for entry in opened:
                 self._check_wanted(entry)
                 self._check_channels(entry, opened[0])
+            if split == "train":
+                check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left
             self._memory_left -= gigabytes(opened) if keep else 0
             self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def facts(entry: Entry) -> Sample:
 class TrainingPatches(Dataset):
     """Random patches, drawn anew each epoch; patch ``(epoch, index)`` is the same on every machine and worker.
 
-    Where source and target are not matched, each round through the images gives every source another target; region and
+    Where source and target are not matched, each round through the images gives every source another target, and goes on where
+    the last one stopped in the shorter list of the two, so that in the end all its images were seen equally often; region and
     augmentation of the two have nothing to do with each other.
     """
 
@@ -79,21 +81,30 @@ class TrainingPatches(Dataset):
         rng = np.random.default_rng([self.seed, epoch, index])
         entry, region = self.plan(index, rng)
         if not entry.matched:
-            return self._unmatched(self._with_partner(entry, epoch, index), region, rng)
+            return self._unmatched(self._side_by_side(epoch, index), rng)
         return {**self.augmentation(self.cutter(entry, region), int(rng.integers(2**31))), **facts(entry)}
 
-    def _with_partner(self, entry: Entry, epoch: int, index: int) -> Entry:
-        """Put another target beside a source: in every round through the entries each target is there once."""
-        number, place = divmod(index, len(self.entries))
-        order = np.random.default_rng([self.seed, epoch, number, 1]).permutation(len(self.entries))
-        partner = self.entries[order[place]]
+    def _side_by_side(self, epoch: int, index: int) -> Entry:
+        """Put a source and a target beside each other: every round through the entries has each image at least once."""
+        count = len(self.entries)
+        number, place = divmod(index, count)
+        order = np.random.default_rng([self.seed, epoch, number, 1]).permutation(count)
+        before = (epoch * -(-len(self) // count) + number) * count  # patches of all earlier rounds
+        sources, targets = self._lists
+        entry, partner = sources[(before + place) % len(sources)], targets[(before + int(order[place])) % len(targets)]
         name = f"{entry.source.path.name} with {partner.target.path.name}"
         return replace(entry, name=name, target=partner.target, target_scale=partner.target_scale)
 
-    def _unmatched(self, entry: Entry, region: Region, rng: np.random.Generator) -> Sample:
+    @cached_property
+    def _lists(self) -> tuple[list[Entry], list[Entry]]:
+        """One entry for each source, and one for each target, in their order."""
+        sources, targets = ({id(getattr(entry, role)): entry for entry in reversed(self.entries)} for role in ("source", "target"))
+        return [*reversed(sources.values())], [*reversed(targets.values())]
+
+    def _unmatched(self, entry: Entry, rng: np.random.Generator) -> Sample:
         """Cut and change source and target independently."""
-        shape = self.cutter.target.spatial_shape(entry.target)
-        sample = self.cutter(entry, region, random_region(shape, self.sampling.patch_size, rng))
+        shapes = self.cutter.source.spatial_shape(entry.source), self.cutter.target.spatial_shape(entry.target)
+        sample = self.cutter(entry, *(random_region(shape, self.sampling.patch_size, rng) for shape in shapes))
         of_source, of_target = (self.augmentation(sample, int(rng.integers(2**31))) for _ in range(2))
         return {**of_target, "source": of_source["source"], **facts(entry)}
 

@@ -120,9 +120,9 @@ def write_folder(cells: SyntheticCells, folder: Path, splits: Mapping[str, int],
     """
     folder = Path(folder)
     names = [split for split, count in splits.items() for _ in range(count)]
-    indices = {folder / part / role / f"cells_{index:03d}.tif": index for index, part in enumerate(names) for role in roles}
+    indices = {folder / part / role / f"cells_{index:03d}.tif": index for index, part in enumerate(names) for role in ROLES}
     written = _written(folder, indices, cells)
-    for index in sorted({index for path, index in indices.items() if path not in written}):
+    for index in sorted({index for path, index in indices.items() if path not in written and path.parent.name in roles}):
         for role, image in cells(index, roles).items():
             file = folder / names[index] / role / f"cells_{index:03d}.tif"
             _write(file, _samples_last(image, role), cells.pixel_size, role)

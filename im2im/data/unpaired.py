@@ -24,12 +24,14 @@ class UnpairedFiles:
         fractions: Share of "val" and "test" where the data do not come split; see ``share_out`` for what serves what.
         seed: Of the split.
         splits: A ``splits.csv`` whose assignment is kept instead of drawing one; images that it does not list are left out.
+        match: False: one stem means nothing, and nothing is scored.
     """
 
     layout: Callable[[], tuple[list[Pair], list[Pair]]]
     fractions: dict[str, float] = field(default_factory=lambda: {"val": 0.1, "test": 0.2})
     seed: int = 0
     splits: str | None = None
+    match: bool = True
     _opened: dict[tuple[str, Path], list[Image]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
@@ -39,14 +41,13 @@ class UnpairedFiles:
         """
         sources, targets = self.layout()
         if evaluating:
-            return to_evaluate(sources, targets)
+            return to_evaluate(sources, targets, self.match)
         if self.splits is None:
-            return side_by_side(*share_out(sources, targets, self.seed, self.fractions))
+            return side_by_side(*share_out(sources, targets, self.seed, self.fractions, self.match), self.match)
         kept = keep_splits([*sources, *targets], self.splits, ("source", "target"))
         split = {file.source: file.split for file in kept}
-        return side_by_side(
-            *([replace(one, split=split[one.source]) for one in role if one.source in split] for role in (sources, targets))
-        )
+        sources, targets = ([replace(one, split=split[one.source]) for one in role if one.source in split] for role in (sources, targets))
+        return side_by_side(sources, targets, self.match)
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open one pair; scenes and time points of unmatched files stand beside each other, the fewer ones repeated.

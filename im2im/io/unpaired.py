@@ -45,7 +45,7 @@ class Unpaired:
         return [Pair(stem, folder / name, None, split=part, group=group_of(stem, self.group)) for stem, name in names.items()]
 
 
-def share_out(sources: Files, targets: Files, seed: int, fractions: dict[str, float]) -> tuple[Files, Files]:
+def share_out(sources: Files, targets: Files, seed: int, fractions: dict[str, float], match: bool = True) -> tuple[Files, Files]:
     """Give every file a split; files of one stem or group get the same one, whichever list they are in.
 
     Where several stems are in both lists, those are drawn from and all others serve training; else each list is drawn from
@@ -56,6 +56,7 @@ def share_out(sources: Files, targets: Files, seed: int, fractions: dict[str, fl
         targets: Likewise.
         seed: Of the draw.
         fractions: Of the groups: ``val`` and ``test``.
+        match: Whether one stem means that two files belong together.
 
     Raises:
         ValueError: Fractions that leave nothing for training.
@@ -63,7 +64,7 @@ def share_out(sources: Files, targets: Files, seed: int, fractions: dict[str, fl
     given = {file.split for file in (*sources, *targets)}
     if "val" in given or not given & {None, "train"}:
         return sources, targets
-    chosen = _drawn(_free(sources), _free(targets), seed, fractions)
+    chosen = _drawn(_free(sources), _free(targets), seed, fractions, match)
     both = {chosen.get(group_key(file), "train") for file in _free(sources)} & {
         chosen.get(group_key(file), "train") for file in _free(targets)
     }
@@ -81,10 +82,10 @@ def _with_splits(files: Files, chosen: dict[str, str]) -> Files:
     return [replace(file, split=chosen.get(group_key(file), "train")) if file.split in (None, "train") else file for file in files]
 
 
-def _drawn(sources: Files, targets: Files, seed: int, fractions: dict[str, float]) -> dict[str, str]:
+def _drawn(sources: Files, targets: Files, seed: int, fractions: dict[str, float], match: bool) -> dict[str, str]:
     """Group → split."""
     names = {file.name for file in sources} & {file.name for file in targets}
-    shared = [file for file in sources if file.name in names]
+    shared = [file for file in sources if match and file.name in names]
     chosen = {group_key(file): str(file.split) for file in split(shared, seed, fractions)}
     for files in (sources, targets) if len(chosen) < 2 else ():
         rest = [file for file in files if group_key(file) not in chosen]
@@ -92,18 +93,19 @@ def _drawn(sources: Files, targets: Files, seed: int, fractions: dict[str, float
     return chosen
 
 
-def side_by_side(sources: Files, targets: Files) -> list[Pair]:
+def side_by_side(sources: Files, targets: Files, match: bool = True) -> list[Pair]:
     """Make pairs of files that have a split.
 
     In training nothing is matched: the longer list stands beside the shorter one, repeated. In validation and test, files of
-    one stem are matched; of the others the longer list stands beside the shorter one again, or beside all of its split.
+    one stem are matched unless ``match`` is false; of the others the longer list stands beside the shorter one again, or
+    beside all of its split.
     """
     pairs = []
     for part in SPLITS:
         left, right = ([file for file in files if file.split == part] for files in (sources, targets))
         if bool(left) != bool(right):
             raise ValueError(f"split {part} has {len(left)} sources and {len(right)} targets; add what is missing, or correct data.splits")
-        partner = {file.name: file.source for file in right} if part != "train" else {}
+        partner = {file.name: file.source for file in right} if match and part != "train" else {}
         matched = [replace(file, target=partner[file.name]) for file in left if file.name in partner]
         names = {pair.name for pair in matched}
         alone = [[file for file in files if file.name not in names] for files in (left, right)]
@@ -123,8 +125,9 @@ def _unmatched(source: Pair, target: Pair) -> Pair:
     return replace(source, name=name, target=target.source, matched=False)
 
 
-def to_evaluate(sources: Files, targets: Files) -> list[Pair]:
+def to_evaluate(sources: Files, targets: Files, match: bool = True) -> list[Pair]:
     """All that can be evaluated as test: the files of split ``test`` if there are any, else all; those that match, else all unmatched."""
     chosen = [[file for file in files if file.split == "test"] or files for files in (sources, targets)]
-    pairs = side_by_side(*([replace(file, split="test") for file in files] for files in chosen))
+    left, right = ([replace(file, split="test") for file in files] for files in chosen)
+    pairs = side_by_side(left, right, match)
     return [pair for pair in pairs if pair.matched] or pairs

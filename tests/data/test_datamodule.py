@@ -114,3 +114,12 @@ def test_half_known_voxel_sizes_are_not_mixed_with_ones(size, found, folders, ca
     data._first = Entry("a", stack, stack)
     assert data.voxel_size() == found
     assert ("set voxel_size=" in caplog.text) is (None in size)
+
+
+def test_training_images_with_pixels_of_another_shape_are_told(folders, caplog):
+    for at, path in enumerate(sorted((folders / "source").iterdir())):
+        tifffile.imwrite(
+            path, np.zeros((40, 48), np.uint16), imagej=True, resolution=(4, 4 + at % 2), metadata={"axes": "YX", "unit": "um"}
+        )
+    data_of(folders).entries("train")
+    assert caplog.text.count("ratios differ") == 1

@@ -58,3 +58,10 @@ def test_a_folder_of_built_in_images_holds_what_was_asked_for(tmp_path):
     Synthetic(cells, {"train": 1}, source="noisy", target="classes", folder=str(tmp_path / "new")).pairs()
     written = {path.parent.name for path in (tmp_path / "new").rglob("*.tif")}
     assert written == {"source", "target", "mask", "instances", "noisy", "classes"}
+
+
+def test_a_folder_of_built_in_images_serves_several_tasks(tmp_path):
+    for target in ("classes", "noisy", "target"):
+        Synthetic(SyntheticCells(size=(32, 32)), {"train": 1}, target=target, folder=str(tmp_path / "new")).pairs()
+    written = {path.parent.name for path in (tmp_path / "new").rglob("*.tif")}
+    assert written == {"source", "target", "mask", "instances", "noisy", "classes"}

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -184,3 +185,32 @@ def test_the_configuration_reads_folders_of_any_names(lists):
     batch = data.batch(data.entries("train"))
     assert batch["source"].shape[2:] == batch["target"].shape[2:] == (4, 4)
     assert not batch["matched"].any()
+
+
+def test_over_the_epochs_all_images_of_the_shorter_list_are_seen_equally_often(lists, tmp_path_factory):
+    (turned := tmp_path_factory.mktemp("turned") / "data").mkdir()
+    for role, name in (("source", "target"), ("target", "source")):
+        (turned / name).symlink_to(lists / role)
+    for root, shorter in ((lists, 1), (turned, 0)):
+        patches = training(opened(root), patches_per_image=2)
+        seen = Counter(pair[shorter] for epoch in range(3) for pair in drawn(patches, epoch))
+        assert seen == {0: 10, 1: 10, 2: 10}
+
+
+def test_where_stems_mean_nothing_nothing_is_matched(lists, tmp_path):
+    for index in range(9):
+        for role in ("source", "target"):
+            tifffile.imwrite(lists / role / f"k{index}.tif", np.zeros((8, 8), np.uint8))
+    images = UnpairedFiles(Unpaired(lists), match=False)
+    assert {pair.split for pair in images.pairs()} == {"train", "val", "test"}
+    write_splits(images.pairs(), lists / "splits.csv")
+    kept = replace(images, splits=str(lists / "splits.csv"))
+    assert not any(pair.matched for pair in (*images.pairs(), *kept.pairs(), *images.pairs(evaluating=True)))
+    assert len(images.pairs(evaluating=True)) == 14
+    assert any(pair.matched for pair in UnpairedFiles(Unpaired(lists)).pairs())
+
+
+def test_the_configuration_says_whether_stems_mean_anything(lists):
+    with initialize_config_dir(str(Path(__file__).parents[2] / "conf"), version_base="1.3"):
+        config = compose("config", ["data=unpaired", f"data.root={lists}", "data.match=false", "patch_size=[4,4]"])
+    assert instantiate(config.data.module, _convert_="all").images.match is False
