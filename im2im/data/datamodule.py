@@ -112,7 +112,8 @@ class ImageData(pl.LightningDataModule):
         if all(lengths):
             return [float(length) for length in lengths if length]
         if any(lengths):
-            log.warning("%s says only part of its voxel size, %s: taken as 1; set voxel_size=[z,y,x]", self._first.source.path, lengths)
+            axes = ",".join("zyx"[-len(lengths) :])
+            log.warning("%s says only part of its voxel size, %s: taken as 1; set voxel_size=[%s]", self._first.source.path, lengths, axes)
         return [1.0] * len(lengths)
 
     @cached_property

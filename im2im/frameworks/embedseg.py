@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from im2im.embedding import activate
-from im2im.frameworks.base import Framework, Inference
+from im2im.frameworks.base import Inference
+from im2im.frameworks.fcn import FCN
 from im2im.frameworks.optimization import Optimization
 from im2im.losses.embedding import EmbeddingLoss
 from im2im.tasks.base import Batch, Task
 
 
-class EmbedSeg(Framework):
+class EmbedSeg(FCN):
     """Every pixel of an object points to the object's centre (Lalit et al., 2021 and 2022; Neven et al., 2019).
 
     The network puts out an offset and a sigma for each axis, and a seed that says how well a pixel points. Objects are found by
@@ -62,10 +63,6 @@ class EmbedSeg(Framework):
                 f"an embedding has {len(self.shift)} channels, got {prediction.shape[1]}; leave out_channels to framework=embedseg"
             )
         return prediction + self.shift
-
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Make one update of the network."""
-        self.update(self.optimizer_list()[0], batch, batch_idx, lambda: {"loss": self.loss(self(batch["source"]), batch)})
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -13,13 +13,14 @@ import im2im as package
 from im2im.report.record import read_record
 from im2im.report.results import results
 
+FNET = ["network.channels=2", "network.depth=2"]
 UNET = ["network.channels=[4,8]", "network.strides=[2]"]
 OF_TASK = {
-    "labelfree": ["network.channels=2", "network.depth=2"],
-    "restoration": UNET,
-    "modality": UNET,
-    "staining": [*UNET, *SMALL_GAN],
-    "synthesis": [*UNET, *SMALL_GAN],
+    "labelfree": FNET,
+    "restoration": FNET,
+    "modality": FNET,
+    "staining": [*FNET, *SMALL_GAN],
+    "synthesis": [*FNET, *SMALL_GAN],
     "semantic": UNET,
     "instance": ["network.channels=4"],
 }
