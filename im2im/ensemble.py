@@ -1,6 +1,6 @@
 """Trained runs, one or several whose outputs are averaged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,15 @@ def member(run: str, cfg: DictConfig, trust: bool) -> Any:
     """
     here = OmegaConf.create(resolved(cfg))
     changes = {key: value for key in ("inference", "framework.direction") if (value := OmegaConf.select(here, key)) is not None}
-    config, framework = load_framework(run, trust, changes)
-    there = OmegaConf.create(resolved(config))
-    for key in (*ALIKE, *(["voxel_size"] if framework.task.objects else [])):
+    there = OmegaConf.create(resolved(saved_configuration(run, trust)))
+    _require_alike(ALIKE, here, there, run)
+    framework = load_framework(run, trust, changes)[1]
+    if framework.task.objects:
+        _require_alike(["voxel_size"], here, there, run)
+    return framework
+
+
+def _require_alike(keys: Iterable[str], here: DictConfig, there: DictConfig, run: str) -> None:
+    for key in keys:
         if OmegaConf.select(here, key) != (other := OmegaConf.select(there, key)):
             raise ValueError(f"runs of an ensemble must agree in {key}, got {other} in {run}; leave it out of run=")
-    return framework

@@ -88,6 +88,7 @@ def test_several_runs_are_not_trained(mode, trained, second, im2im):
     [
         ("normalization", {"_target_": "im2im.normalization.Standard", "per_channel": True}),
         ("task.normalization", {"_target_": "im2im.normalization.Standard", "per_channel": True}),
+        ("spatial_dims", 3),
     ],
 )
 def test_runs_that_do_not_agree_are_refused_in_one_line(key, value, trained, second, picture, im2im, tmp_path, capsys):

@@ -57,6 +57,7 @@ DECAY = {"optimizer.weight_decay": 5e-4, "scheduler.gamma": 0.98}
 MOMENTA = {"optimizer.betas": [0.5, 0.999]}
 DICE_FOCAL = {"task.criterion.weights": {"generalized_dice": 1.0, "focal": 1.0}}
 MATCHING = {"framework.weights.feature_matching": 10.0}
+NO_RECONSTRUCTION = {**MATCHING, "framework.weights.reconstruction": 0.0}
 DETAILS = {
     **{name: DECAY for name in ("labelfree_2d", "labelfree_3d", "organelles_3d")},
     "labelfree_3d_pix2pix": MOMENTA,
@@ -78,8 +79,8 @@ DETAILS = {
     "instance_2d": {"normalization.low": 0.05, "normalization.high": 99.95, "normalization.out_min": 0.0},
     "instance_3d": {"framework.criterion.foreground_weight": 4.5},
     "instance_3d_brightfield": {"framework.criterion.foreground_weight": 4.5},
-    "synthesis_2d": {**MOMENTA, **MATCHING, "normalization.out_min": -1.0, "normalization.out_max": 1.0},
-    "synthesis_3d": MATCHING,
+    "synthesis_2d": {**MOMENTA, **NO_RECONSTRUCTION, "normalization.out_min": -1.0, "normalization.out_max": 1.0},
+    "synthesis_3d": NO_RECONSTRUCTION,
     "denoising_3d": {**DECAY, "normalization.low": 3.0, "normalization.high": 99.9, "task.normalization.low": 3.0},
     "modality_3d": {**DECAY, "normalization.low": 0.01, "normalization.high": 99.99, "task.normalization.out_min": -1.0},
     "staining_2d": {

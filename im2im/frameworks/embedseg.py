@@ -28,6 +28,8 @@ class EmbedSeg(FCN):
         optimization: Optimizer, schedule, clipping and accumulation.
         criterion: Compares an embedding with object numbers.
         clustering: Turns an activated prediction (2N+1)(Z)YX into object numbers (Z)YX.
+        start_sigma: Of every pixel before training: how far an object reaches at first. In pixels, memberships are one half at a distance
+            of ``extent * sqrt(log(2) / exp(10 * start_sigma))``: 5.7 with the default and the extent of 1024.
 
     Raises:
         ValueError: If the task has no objects.
@@ -41,6 +43,7 @@ class EmbedSeg(FCN):
         optimization: Optimization,
         criterion: EmbeddingLoss,
         clustering: Callable[[np.ndarray], np.ndarray],
+        start_sigma: float = 1.0,
     ) -> None:
         if not task.objects:
             raise ValueError(f"framework=embedseg finds objects, got a {type(task).__name__} task; set task=instance or framework=fcn")
@@ -49,14 +52,14 @@ class EmbedSeg(FCN):
         axes, start = len(criterion.voxel_size), getattr(network, "start_embedding", None)
         shift = torch.zeros(2 * axes + 1, *[1] * axes)
         if start is None:
-            shift[axes:-1] = 1.0
+            shift[axes:-1] = start_sigma
         else:
-            start(axes)
+            start(axes, start_sigma)
         self.shift: Tensor
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, source: Tensor) -> Tensor:
-        """Run the network on BC(Z)YX; one that does not start with sigmas of 1 by itself is shifted there."""
+        """Run the network on BC(Z)YX; one that does not start with these sigmas by itself is shifted there."""
         prediction = super().forward(source)
         if prediction.shape[1] != len(self.shift):
             raise ValueError(

@@ -51,10 +51,10 @@ class Slope(nn.Module):
         return self.factor * torch.cat((offsets, torch.zeros_like(offsets), 20 * image), dim=1)
 
 
-def make(network: nn.Module | None = None, spatial_dims: int = 2, inference=TiledInference(), task=Instance()) -> EmbedSeg:
+def make(network: nn.Module | None = None, spatial_dims: int = 2, inference=TiledInference(), task=Instance(), **settings) -> EmbedSeg:
     voxels = [1.0] * spatial_dims
     optimization = Optimization(partial(torch.optim.SGD, lr=0.0))
-    return EmbedSeg(network or Slope(), task, inference, optimization, EmbeddingLoss(voxels), Clustering(voxels))
+    return EmbedSeg(network or Slope(), task, inference, optimization, EmbeddingLoss(voxels), Clustering(voxels), **settings)
 
 
 def same_objects(found: np.ndarray, wanted: np.ndarray) -> bool:
@@ -143,21 +143,23 @@ def test_excluded_pixels_send_no_gradient(spatial_dims):
     assert framework.loss(prediction, {"target": changed, "cost_map": cost_map}) == loss
 
 
+@pytest.mark.parametrize(("settings", "sigma"), [({}, 1.0), ({"start_sigma": 0.5}, 0.5)], ids=["default", "start_sigma"])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_a_network_that_cannot_start_an_embedding_is_shifted(spatial_dims):
+def test_a_network_that_cannot_start_an_embedding_is_shifted(spatial_dims, settings, sigma):
     convolution = {2: nn.Conv2d, 3: nn.Conv3d}[spatial_dims](1, 2 * spatial_dims + 1, 1)
     nn.init.zeros_(convolution.weight)
     nn.init.zeros_(convolution.bias)
-    start = make(convolution, spatial_dims)(torch.randn(1, 1, *[8] * spatial_dims))[0].flatten(1)[:, 0]
-    assert start.tolist() == [*[0] * spatial_dims, *[1] * spatial_dims, 0]
+    start = make(convolution, spatial_dims, **settings)(torch.randn(1, 1, *[8] * spatial_dims))[0].flatten(1)[:, 0]
+    assert start.tolist() == [*[0] * spatial_dims, *[sigma] * spatial_dims, 0]
 
 
+@pytest.mark.parametrize(("settings", "sigma"), [({}, 1.0), ({"start_sigma": 0.5}, 0.5)], ids=["default", "start_sigma"])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_a_network_that_starts_an_embedding_by_itself_is_not_shifted(spatial_dims):
+def test_a_network_that_starts_an_embedding_by_itself_is_not_shifted(spatial_dims, settings, sigma):
     network = BranchedERFNet(spatial_dims, 1, 2 * spatial_dims + 1, channels=4).eval()
-    start = make(network, spatial_dims).eval()(torch.randn(1, 1, *[16] * spatial_dims))[0].flatten(1)
+    start = make(network, spatial_dims, **settings).eval()(torch.randn(1, 1, *[16] * spatial_dims))[0].flatten(1)
     assert (start[:spatial_dims] == 0).all()
-    assert (start[spatial_dims:-1] == 1).all()
+    assert (start[spatial_dims:-1] == sigma).all()
     assert start[-1].std() > 0
 
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from im2im.losses.embedding import EmbeddingLoss
 
 FILES = {path.stem: path for path in sorted((Path(__file__).resolve().parents[2] / "conf/criterion").glob("*.yaml"))}
-OF_IMAGES = {"correlation", "huber", "l1", "l1_ssim", "mse", "mse_correlation", "smooth_l1", "ssim"}
+OF_IMAGES = {"correlation", "huber", "l1", "l1_ssim", "mse", "mse_correlation", "ssim"}
 OF_CLASSES = {"cross_entropy", "dice", "dice_cross_entropy", "generalized_dice_focal", "tversky"}
 SIZES = [(18, 24), (4, 18, 24)]
 by_name = pytest.mark.parametrize("name", [*FILES, "embedding"])
