@@ -80,7 +80,7 @@ def labels_of(shape) -> np.ndarray:
 
 
 def test_the_options_are_these():
-    assert OPTIONS == ["contrast", "elastic", "flips", "histogram", "intensity", "none", "rotations", "strong"]
+    assert OPTIONS == ["contrast", "elastic", "flips", "histogram", "intensity", "none", "rotations", "stains", "strong"]
 
 
 @by_option
@@ -136,7 +136,7 @@ def test_a_landmark_lies_in_source_target_and_cost_map_at_the_same_place(option,
     assert (np.ptp(places, axis=0).max() > 1) == (option != "none")
 
 
-@pytest.mark.parametrize("option", ["contrast", "histogram", "intensity", "strong"])
+@pytest.mark.parametrize("option", ["contrast", "histogram", "intensity", "stains", "strong"])
 @by_shape
 def test_intensities_change_in_the_source_alone(option, shape):
     image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(1, *shape)), 2, axes=(-2, -1)).astype(np.float32)
@@ -147,3 +147,13 @@ def test_intensities_change_in_the_source_alone(option, shape):
     assert all(np.array_equal(sample[role], image) for sample in changed for role in ("target", "cost_map"))
     assert sum(not np.array_equal(sample["source"], image) for sample in changed) > 3
     assert all(np.corrcoef(sample["source"].ravel(), image.ravel())[0, 1] > 0.8 for sample in changed)
+
+
+@pytest.mark.parametrize(("option", "apart"), [("strong", False), ("stains", True)])
+@by_shape
+def test_only_stains_changes_the_colours_apart_from_each_other(option, apart, shape):
+    grey = np.repeat(np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32), 3, axis=0)
+    steps = {name: composed(option).transforms[name] for name in ("contrast", "brightness")}
+    changed = [Augmentation(steps)({"source": grey}, seed)["source"] for seed in range(12)]
+    assert any(not np.allclose(array, grey) for array in changed)
+    assert any(np.abs(array - array[:1]).max() > 0.1 for array in changed) == apart
