@@ -34,8 +34,7 @@ NETWORKS = {  # what makes each small; one number stands for every level
 }
 DISCRIMINATORS = ("framework.discriminator", "framework.judges.target.discriminator")
 PATCHES = {2: [32, 32], 3: [16, 32, 32]}
-LARGER = {2: [32, 64], 3: [32, 32, 64]}
-NEED_LARGER = {"swin_unetr"}  # its coarsest map must have two pixels
+PATCHES_OF_SWIN = {2: [32, 32], 3: [32, 32, 32]}  # one pixel at the bottom, which a norm refuses: padded
 SIZES = {2: [72, 56], 3: [18, 32, 40]}  # along some axis no multiple of any network
 
 
@@ -68,7 +67,7 @@ def tiny(config: DictConfig, name: str, spatial_dims: int) -> DictConfig:
     for key in DISCRIMINATORS:
         if (node := OmegaConf.select(config, key)) is not None:
             node.discriminator.update(channels=4, layers=1)
-    config.patch_size, config.batch_size = (LARGER[spatial_dims], 1) if name in NEED_LARGER else (PATCHES[spatial_dims], 2)
+    config.patch_size, config.batch_size = (PATCHES_OF_SWIN[spatial_dims], 1) if name == "swin_unetr" else (PATCHES[spatial_dims], 2)
     config.data.update(size=SIZES[spatial_dims], counts={"train": 1, "val": 0, "test": 1}, patches_per_image=2)
     return config
 

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
 from im2im.networks.layers import fast_layout
-from im2im.networks.padding import pad_to_multiple
+from im2im.networks.padding import pad_to
 from im2im.networks.stride import InputSize, input_size
 from im2im.normalization import Affine
 from im2im.randomness import random_state, restore_random_state
@@ -63,9 +63,9 @@ class Framework(pl.LightningModule):
         return self._sizes[id(network)]
 
     def through(self, network: nn.Module, image: Tensor) -> Tensor:
-        """Run a network on BC(Z)YX of any size: mirrored up to the network's multiple, cropped back."""
+        """Run a network on BC(Z)YX of any size: mirrored up to a size that the network takes, cropped back."""
         size = self.size(image[0], network)
-        padded, crop = pad_to_multiple(image, size.multiple)
+        padded, crop = pad_to(image, size.fitting(image.shape[2:]))
         size.require(padded.shape[2:])
         return network(padded)[crop]
 

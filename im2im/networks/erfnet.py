@@ -120,12 +120,19 @@ class FactorizedResidual(nn.Module):
 
 
 def _round(spatial_dims: int, channels: int, dilation: int) -> list[nn.Module]:
-    """Return one convolution along each axis, ReLU between them, and a norm at the end."""
+    """Return one convolution along each axis, ReLU between them, and a norm at the end.
+
+    Weights at a distance start at 0. In small patches they see nothing but padding and learn nothing; at random values they would come to
+    life in an image larger than the patches.
+    """
     layers: list[nn.Module] = []
     for axis in range(spatial_dims):
         kernel = tuple(3 if other == axis else 1 for other in range(spatial_dims))
         reach = tuple(dilation if other == axis else 0 for other in range(spatial_dims))
         conv = convolution(spatial_dims)(channels, channels, kernel, padding=reach, dilation=tuple(max(1, pixels) for pixels in reach))
+        if dilation > 1:
+            with torch.no_grad():
+                conv.weight.mul_(conv.weight.new_tensor([0.0, 1.0, 0.0]).reshape(kernel))
         layers += [conv, nn.ReLU(inplace=True)]
     return [*layers[:-1], batch_norm(spatial_dims)(channels, eps=EPS)]
 

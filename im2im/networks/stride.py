@@ -26,10 +26,18 @@ class InputSize:
     Attributes:
         multiple: Pixels of which every size is a multiple.
         fixed: Whether ``multiple`` itself is the only size.
+        smallest: What a size must be at least along each axis where that is more than ``multiple``; a norm may need a coarsest map of two
+            pixels.
     """
 
     multiple: Size
     fixed: bool = False
+    smallest: Size = ()
+
+    def fitting(self, size: Sequence[int]) -> Size:
+        """Give the next size, upwards, that the network takes."""
+        rounded = tuple(math.ceil(pixels / step) * step for pixels, step in zip(size, self.multiple, strict=True))
+        return tuple(map(max, rounded, self.smallest)) if self.smallest else rounded
 
     def require(self, size: Sequence[int]) -> None:
         """Raise ValueError, with a size that fits, unless the network takes ``size``."""
@@ -45,8 +53,9 @@ def input_size(network: nn.Module, in_channels: int, spatial_dims: int, size: Se
 
     The network is run at two sizes, P and 2P, without arithmetic where its layers allow. A feature map that grows by G pixels between the
     two holds one pixel for each P / G of the input; the coarsest one gives the stride. What does not grow is no map of the image (global
-    pooling, the channels of a token). A third run, at one stride above P, confirms it, or a multiple of it. A network that takes
-    P but not 2P, as a UNETR for its position embedding, is taken to know that one size only.
+    pooling, the channels of a token). A third run, at one stride above P, confirms it, or a multiple of it; further ones, from one stride
+    on, give the smallest size. A network that takes P but not 2P, as a UNETR for its position embedding, is taken to know that one size
+    only.
 
     Args:
         network: Any network that returns an image of the size of its input. It is copied, never changed.
@@ -134,7 +143,20 @@ def _confirmed(probe: _Probe, start: Size, maps: list[Size]) -> InputSize:
     strides = (_stride(start, small, large) for small, large in zip(maps, larger_maps, strict=True) if len(small) == len(start))
     coarsest = tuple(max(along) for along in zip(*strides, strict=True))
     multiples = (tuple(min(factor * step, edge) for step, edge in zip(coarsest, start, strict=True)) for factor in itertools.count(1))
-    return InputSize(next(multiple for multiple in multiples if probe(_add(start, multiple))))  # ends at 2P, which passed above
+    multiple = next(multiple for multiple in multiples if probe(_add(start, multiple)))  # ends at 2P, which passed above
+    smallest = next(size for size in _smallest(multiple, start) if probe(size))
+    return InputSize(multiple, smallest=smallest if smallest != multiple else ())
+
+
+def _smallest(multiple: Size, passing: Size) -> Iterator[Size]:
+    """Give sizes from one multiple on; two along the last axis are tried before two along each. Ends with one that passes."""
+    yield from (multiple, (*multiple[:-1], 2 * multiple[-1]))
+    for factor in itertools.count(2):
+        size = tuple(factor * step for step in multiple)
+        if any(pixels >= most for pixels, most in zip(size, passing, strict=True)):
+            break
+        yield size
+    yield passing
 
 
 def _stride(start: Size, small: Size, large: Size) -> Size:

@@ -52,6 +52,8 @@ def test_a_pixel_of_a_residual_sees_a_cube_around_it(spatial_dims, dilation, edg
     torch.manual_seed(0)
     layer = FactorizedResidual(spatial_dims, 2, dilation=dilation).eval()
     linear = nn.Sequential(*(part for part in layer.residual if not isinstance(part, nn.ReLU)))
+    for conv in (part for part in linear if hasattr(part, "kernel_size")):
+        nn.init.normal_(conv.weight)  # those at a distance start at 0
     image = torch.rand(1, 2, *[15] * spatial_dims, requires_grad=True)
     linear(image)[0, 0][(7,) * spatial_dims].backward()
     seen = (image.grad[0] != 0).any(dim=0).nonzero()
@@ -118,3 +120,18 @@ def test_a_traced_network_takes_other_sizes_without_a_warning():
         traced = torch.jit.trace(network, torch.rand(1, 1, 16, 16))
     image = torch.rand(2, 1, 32, 24)
     torch.testing.assert_close(traced(image), network(image))
+
+
+def test_weights_that_no_patch_reached_do_nothing_in_larger_images():
+    network = BranchedERFNet(2, 1, 3, channels=4, dropout=0.0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (network(torch.rand(2, 1, 32, 32)) - torch.rand(2, 3, 32, 32)).square().mean().backward()
+        optimizer.step()
+    far, reached = [], []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d) and max(layer.dilation) > 1:
+            (reached if max(layer.dilation) < 4 else far).append(layer.weight.flatten(2)[..., [0, 2]])  # 32 / 8 pixels deep inside
+    assert len(far) == 12 and all((weights == 0).all() for weights in far)
+    assert len(reached) == 4 and all((weights != 0).any() for weights in reached)

@@ -196,3 +196,13 @@ def test_a_multiple_of_the_stride_passes(size, stride):
 def test_the_next_larger_multiple_is_proposed():
     with pytest.raises(ValueError, match=r"takes multiples of \(1, 8, 8\) pixels, got \(7, 60, 64\); set patch_size=\[7, 64, 64\]"):
         require_multiple((7, 60, 64), (1, 8, 8))
+
+
+@pytest.mark.parametrize(("size", "fitting"), [((5, 5), (32, 64)), ((32, 64), (32, 64)), ((33, 70), (64, 96))])
+def test_a_size_that_a_norm_would_refuse_is_lengthened(size, fitting):
+    network = SwinUNETR(1, 1, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), window_size=2, feature_size=12, spatial_dims=2).eval()
+    measured = input_size(network, 1, 2)
+    assert measured.fitting(size) == fitting
+    assert network(torch.rand(1, 1, *measured.fitting(size))).shape[2:] == fitting
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        network(torch.rand(1, 1, 32, 32))
