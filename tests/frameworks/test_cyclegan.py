@@ -260,6 +260,26 @@ def test_excluded_pixels_of_the_target_change_no_term(make_cyclegan):
     assert terms_of(framework, {**changed, "cost_map": torch.ones_like(batch["cost_map"])}) != terms_of(framework, batch)
 
 
+class Shifted(Line):
+    """Another value than 0 where the image is 0, as real networks give."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image) + 0.5
+
+
+@pytest.mark.parametrize("term", ["cycle_target", "identity_target"])
+def test_what_is_drawn_in_excluded_pixels_is_not_measured(term, make_cyclegan):
+    framework, (batch, excluded) = make_cyclegan(there=Shifted(2.0), back=Line(0.25)), excluded_batch()
+    drawn = []
+    framework.size(batch["source"][0], framework.network)  # measured on a copy, before it is watched
+    framework.network.register_forward_hook(lambda network, inputs, output: drawn.append(output) or output.retain_grad())
+    framework.validation_terms(batch, torch.empty(0))[term].backward()
+    gradients = [image.grad for image in drawn if image.grad is not None]
+    assert len(gradients) == 1
+    assert (gradients[0][excluded] == 0).all()
+    assert (gradients[0][~excluded] != 0).any()
+
+
 def test_a_judge_of_targets_does_not_see_what_is_predicted_in_excluded_pixels(make_cyclegan):
     framework, (batch, excluded) = make_cyclegan(there=Line(2.0), back=Line(0.25)), excluded_batch()
     batch["source"].requires_grad_()

@@ -132,6 +132,13 @@ def test_objects_are_written_as_numbers_of_sixteen_bits(objects, picture, im2im,
     assert found.shape == (37, 50)
 
 
+def test_imagej_shows_objects_in_colours_and_classes_alike(objects, segmented, picture, im2im, tmp_path):
+    for run in (objects, segmented):
+        im2im("mode=predict", f"run={run}", f"input={picture}", f"output={tmp_path}/{run.name}", "mode.format=tif")
+        with tifffile.TiffFile(next((tmp_path / run.name).glob("x.tif*"))) as tif:
+            assert np.shape(tif.imagej_metadata["LUTs"]) == (3, 256)
+
+
 def test_the_threshold_of_a_finished_run_can_be_changed(segmented, picture, im2im, tmp_path):
     model = package.load(segmented)
     limit = float(np.quantile(model.predict(picture, output="probabilities")[1], 0.7))

@@ -58,12 +58,24 @@ def test_the_saved_configuration_runs_again_with_the_same_result(trained, tmp_pa
     assert all(torch.equal(a, b) for a, b in zip(weights(trained).values(), weights(again).values(), strict=True))
 
 
-@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "cyclegan"])
+def small(framework: str) -> list[str]:
+    """Settings of the framework at its smallest; its task is instance segmentation where it knows no other."""
+    if framework == "embedseg":
+        return ["task=instance", "network.channels=4", *(setting for setting in SMALL if not setting.startswith("network."))]
+    judges = SMALL_GAN if framework.startswith("pix2pix") else SMALL_JUDGES if framework == "cyclegan" else []
+    return [f"framework={framework}", *SMALL, *judges]
+
+
+def test_the_last_epoch_is_kept_where_an_earlier_one_is_the_best(im2im):
+    run = im2im(*SMALL, "max_epochs=3", "callbacks.checkpoint.monitor=epoch")
+    kept = {name: torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
+    assert kept == {"best": 0, "last": 2}
+
+
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "cyclegan", "embedseg"])
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(framework, im2im):
     settings = [
-        f"framework={framework}",
-        *SMALL,
-        *(SMALL_GAN if framework == "pix2pix" else SMALL_JUDGES if framework == "cyclegan" else []),
+        *small(framework),
         "callbacks=[default,ema]",
         "scheduler=exponential",
     ]
@@ -98,6 +110,15 @@ def test_pix2pix_starts_from_a_trained_fcn(trained, im2im, caplog):
     assert "discriminator starts fresh" in (run / "im2im.log").read_text()
 
 
+def test_embedseg_starts_from_a_trained_one_without_shifting_it_again(im2im):
+    first = im2im(*small("embedseg"))
+    again = im2im(*small("embedseg"), f"init={first}", "learning_rate=0")
+    start, end = weights(first, "best"), weights(again)
+    trainable = [name for name in start if "running" not in name and "batches" not in name]
+    assert trainable
+    assert all(torch.equal(start[name], end[name]) for name in trainable)
+
+
 def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, capsys):
     with pytest.raises(SystemExit):
         im2im(f"init={trained}", *SMALL, "network.channels=3")
@@ -107,11 +128,11 @@ def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, cap
 @pytest.mark.parametrize(
     "settings", [["hardware.precision=bf16-mixed"], ["framework.optimization.gradient_clip=1", "framework.optimization.accumulate=2"]]
 )
-@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd", "cyclegan"])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "pix2pixhd", "cyclegan", "embedseg"])
 def test_every_framework_trains_with_every_aid(framework, settings, im2im):
-    gan = SMALL_GAN if framework.startswith("pix2pix") else SMALL_JUDGES if framework == "cyclegan" else []
-    run = im2im(f"framework={framework}", *SMALL, *gan, *settings, "callbacks=[default,ema]", "data.size=[96,96]", "patch_size=[64,64]")
-    assert json.loads((run / "metrics.json").read_text())["test"]["pearson"]["n"] == 2
+    run = im2im(*small(framework), *settings, "callbacks=[default,ema]", "data.size=[96,96]", "patch_size=[64,64]")
+    metrics = json.loads((run / "metrics.json").read_text())["test"]
+    assert metrics["ap_50" if framework == "embedseg" else "pearson"]["n"] == 2
 
 
 def test_early_stopping_ends_a_training_that_no_longer_improves(im2im):
