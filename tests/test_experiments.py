@@ -42,6 +42,7 @@ PUBLISHED = {
     "synthesis_2d": {**CONDITIONAL, **MASKS, "network": "AttentionUnet", "patch_size": [512, 512]},
     "synthesis_2d_unpaired": {**CYCLE, **MASKS, "network": "AttentionUnet", "patch_size": [512, 512]},
     "synthesis_3d": {**CONDITIONAL, **MASKS, "network": "AnisotropicUNet", "patch_size": [32, 256, 256]},
+    "synthesis_3d_unpaired": {**CYCLE, **MASKS, "network": "AnisotropicUNet", "patch_size": [32, 256, 256]},
     "denoising_3d": {**FCN, **PERCENTILES, "network": "UNet", "patch_size": [16, 64, 64], "criterion": "MSE"},
     "modality_3d": {**FCN, **PERCENTILES, "network": "AnisotropicUNet", "patch_size": [6, 512, 512], "criterion": "MSE"},
     "staining_2d": {

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import numpy as np
 from torch import Tensor
 
+from im2im.io.labels import as_labels
 from im2im.normalization import Affine, Identity, Normalization
 from im2im.overlap import object_scores, objects_table
 from im2im.tasks.base import Batch, require_output
@@ -66,7 +67,7 @@ class Instance:
     def decode(self, output: np.ndarray, scale: Affine, name: str = "labels") -> np.ndarray:
         """Give object numbers in the smallest type of 16 bits at least that holds them."""
         require_output(name, self.outputs)
-        return output.astype(np.uint16 if output.max(initial=0) < 2**16 else np.uint32)
+        return as_labels(output)
 
 
 def _refuse() -> NoReturn:

@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from tests_tiny import built, composed, tiny
 from torch import nn
 from torch.nn.functional import pad
 
@@ -184,3 +185,12 @@ def test_objects_seed_and_embedding_can_be_written():
     assert seed.dtype == np.float32
     assert embedding.shape == (5, *SIZES[2])
     assert np.array_equal(framework.decode(output), labels)
+
+
+@pytest.mark.parametrize("given", [["voxel_size=[2,0.5,0.25]"], []], ids=["given", "of the data"])
+def test_the_size_of_a_voxel_reaches_loss_and_clustering(given):
+    framework, data, _ = built(tiny(composed("task=instance", "spatial_dims=3", *given), "branched_erfnet", 3))
+    wanted = [2, 0.5, 0.25] if given else list(data.voxel_size())
+    assert len(set(wanted)) > 1
+    assert list(framework.criterion.voxel_size) == wanted
+    assert list(framework.clustering.voxel_size) == wanted

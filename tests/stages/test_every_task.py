@@ -85,6 +85,14 @@ def picture(tmp_path):
     return tmp_path / "x.tif"
 
 
+def test_colours_are_predicted_as_channels(picture, im2im, tmp_path):
+    run = im2im(*settings_of("staining", SMALL), "builtin.target=stained")
+    im2im("mode=predict", f"run={run}", f"input={picture}", f"output={tmp_path}/out")
+    with tifffile.TiffFile(tmp_path / "out" / "x.tif") as tif:
+        assert tif.series[0].axes.strip("QS") in ("CYX", "YX")
+        assert tif.asarray().shape == (3, 37, 50)
+
+
 def test_several_outputs_have_a_folder_each(segmented, picture, im2im, tmp_path):
     im2im("mode=predict", f"run={segmented}", f"input={picture}", f"output={tmp_path}/out", "mode.outputs=[labels,probabilities]")
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.tif"))
