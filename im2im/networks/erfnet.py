@@ -132,7 +132,8 @@ def _round(spatial_dims: int, channels: int, dilation: int) -> list[nn.Module]:
         conv = convolution(spatial_dims)(channels, channels, kernel, padding=reach, dilation=tuple(max(1, pixels) for pixels in reach))
         if dilation > 1:
             with torch.no_grad():
-                conv.weight.mul_(conv.weight.new_tensor([0.0, 1.0, 0.0]).reshape(kernel))
+                weight = conv.get_parameter("weight")
+                weight *= weight.new_tensor([0.0, 1.0, 0.0]).reshape(kernel)
         layers += [conv, nn.ReLU(inplace=True)]
     return [*layers[:-1], batch_norm(spatial_dims)(channels, eps=EPS)]
 

@@ -86,7 +86,7 @@ def picture(tmp_path):
 
 
 def test_colours_are_predicted_as_channels(picture, im2im, tmp_path):
-    run = im2im(*settings_of("staining", SMALL), "builtin.target=stained")
+    run = im2im(*settings_of("staining", SMALL), "builtin.source=target", "builtin.target=stained")
     im2im("mode=predict", f"run={run}", f"input={picture}", f"output={tmp_path}/out")
     with tifffile.TiffFile(tmp_path / "out" / "x.tif") as tif:
         assert tif.series[0].axes.strip("QS") in ("CYX", "YX")
