@@ -133,7 +133,7 @@ def _round(spatial_dims: int, channels: int, dilation: int) -> list[nn.Module]:
         if dilation > 1:
             with torch.no_grad():
                 weight = conv.get_parameter("weight")
-                weight *= weight.new_tensor([0.0, 1.0, 0.0]).reshape(kernel)
+                weight.mul_(weight.new_tensor([0.0, 1.0, 0.0]).reshape(kernel))
         layers += [conv, nn.ReLU(inplace=True)]
     return [*layers[:-1], batch_norm(spatial_dims)(channels, eps=EPS)]
 
