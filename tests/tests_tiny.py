@@ -107,15 +107,18 @@ def built(config: DictConfig) -> tuple[Framework, ImageData, dict]:
     return framework, data, batch
 
 
-def train_once(framework: Framework, batch: dict, folder: Path) -> None:
-    """Train one step and validate once; every optimizer must move its parameters, and every figure be finite."""
+def train_once(
+    framework: Framework, batch: dict, folder: Path, accelerator: str = "cpu", precision: str = "32-true", steps: int = 1
+) -> None:
+    """Train one step, or some, and validate once; every optimizer must move its parameters, and every figure be finite."""
     before = [_flat(parameters) for parameters in framework.parameters_by_optimizer()]
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, num_sanity_val_steps=0, default_root_dir=folder, **quiet)
+    device = {"accelerator": accelerator, "precision": precision}
+    trainer = pl.Trainer(max_epochs=1, num_sanity_val_steps=0, default_root_dir=folder, **device, **quiet)
     loader = DataLoader([batch], batch_size=None)
-    trainer.fit(framework, loader, loader)
+    trainer.fit(framework, DataLoader([batch] * steps, batch_size=None), loader)
     for old, parameters in zip(before, framework.parameters_by_optimizer(), strict=True):
-        new = _flat(parameters)
+        new = _flat(parameters).cpu()
         assert torch.isfinite(new).all()
         assert (new != old).float().mean() > 0.5
     metrics = trainer.callback_metrics

@@ -51,14 +51,15 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
     target = data.entries("train")[0].target
     framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
-    log.info("training on %s in %s", trainer.strategy.root_device, trainer.precision)
+    device = str(trainer.strategy.root_device)
+    log.info("training on %s in %s", device, trainer.precision)
     start = time.perf_counter()
     trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     seconds = time.perf_counter() - start
-    log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, framework.device)
+    log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, device)
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     best = find(folder)
     load_weights(framework, read(best), best)
-    training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": str(trainer.strategy.root_device)}
+    training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
     return evaluate(trainer, framework, data, folder, training)

@@ -37,14 +37,17 @@ def test_dropout_silences_whole_channels(spatial_dims):
     assert ((kept == 0).all(dim=-1) | (kept == 2).all(dim=-1)).all()
 
 
-def test_batch_normalized_2d_networks_are_stored_channels_last_and_compute_the_same():
-    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
-    image = torch.rand(1, 3, 8, 8)
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_batch_normalized_networks_are_stored_channels_last_and_compute_the_same(spatial_dims):
+    network = torch.nn.Sequential(layers.convolution(spatial_dims)(3, 4, 3), layers.batch_norm(spatial_dims)(4)).eval()
+    image = torch.rand(1, 3, *(8,) * spatial_dims)
     before = network(image)
-    assert layers.fast_layout(network)[0].weight.is_contiguous(memory_format=torch.channels_last)
+    layout = {2: torch.channels_last, 3: torch.channels_last_3d}[spatial_dims]
+    assert layers.fast_layout(network)[0].weight.is_contiguous(memory_format=layout)
     assert torch.allclose(network(image), before, atol=1e-6)
 
 
-def test_other_networks_keep_their_layout():
-    network = torch.nn.Sequential(torch.nn.Conv3d(3, 4, 3), torch.nn.BatchNorm3d(4))
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_other_networks_keep_their_layout(spatial_dims):
+    network = torch.nn.Sequential(layers.convolution(spatial_dims)(3, 4, 3), layers.instance_norm(spatial_dims)(4))
     assert layers.fast_layout(network)[0].weight.is_contiguous()
