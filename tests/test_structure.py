@@ -36,7 +36,7 @@ LEVELS = [
         "postprocess",
         "overlap",
     },
-    {"axes", "files", "affine", "statistics", "nesting", "embedding", "grid", "ordering", "macenko"},
+    {"axes", "files", "affine", "statistics", "nesting", "embedding", "grid", "ordering", "macenko", "memory"},
 ]
 ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
 

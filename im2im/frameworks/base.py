@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
+from im2im.frameworks.predictor import Predictor
 from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to
 from im2im.networks.stride import InputSize, input_size
@@ -79,17 +80,12 @@ class Framework(pl.LightningModule):
 
     def predict(self, image: Tensor) -> Tensor:
         """Predict one normalized image C(Z)YX of any size, in single precision; activated, C'(Z)YX on the CPU; the mean of all runs."""
-        output = self.predict_alone(image)
-        for other in self.others:
-            output = output + other.to(self.device).predict_alone(image)
-        return output / (1 + len(self.others))
+        predictor = self.predictor()
+        return self.inference(predictor, image, predictor.demand(image.shape[0], image.shape[1:]))
 
-    @torch.no_grad()
-    def predict_alone(self, image: Tensor) -> Tensor:
-        """Do so with this run's network alone."""
-        self.eval()
-        size = self.size(image)
-        return self.inference(self.output, image.to(self.device), size.multiple, size.fixed, self.unmirror)
+    def predictor(self) -> Predictor:
+        """Give this run, and the others of its ensemble, as one function over tiles."""
+        return Predictor([self, *self.others])
 
     # --- what a prediction means: the task's to say, unless a framework knows more ------------------------------------
 

@@ -161,12 +161,8 @@ class CycleGAN(Framework):
     # --- prediction -----------------------------------------------------------------------------------------------
 
     def output(self, image: Tensor) -> Tensor:
-        """Predict in the chosen direction: BC(Z)YX → BC'(Z)YX."""
-        return super().output(image) if self.reads == "source" else self._back(image)
-
-    def predict_alone(self, image: Tensor) -> Tensor:
-        """Predict one normalized image C(Z)YX, of the target side where the direction is backward."""
-        return super().predict_alone(image if self.reads == "source" else self.task.present(image[None])[0])
+        """Predict in the chosen direction, BC(Z)YX → BC'(Z)YX; images of the target side as the task presents them."""
+        return super().output(image) if self.reads == "source" else self._back(self.task.present(image))
 
     @property
     def predicting(self) -> nn.Module:

@@ -53,6 +53,28 @@ def plan(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multipl
     return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
 
 
+def plan_grid(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int]) -> list[Tile]:
+    """Cover an image with tiles that write the cells of a grid, for results that are stored by chunk.
+
+    An axis that fits into the tile is not cut. Along the others each tile writes as many pixels as a halo on both sides, rounded up to a
+    multiple, leaves of it; the last one what is left. All tiles are of one size where the image is that large, and start at multiples.
+
+    Args:
+        shape: Of the image, (Z)YX; so are the others.
+        tile: Length of a tile; rounded up to a multiple.
+        halo: How many pixels a tile reads at least beyond those that it writes, on each side but the image's border.
+        multiple: The network's total stride.
+
+    Returns:
+        Tiles whose write regions cover every pixel once, the last axis fastest.
+
+    Raises:
+        ValueError: The tile has no room for its halo.
+    """
+    axes = [_cells(*lengths) for lengths in zip(shape, tile, halo, multiple, strict=True)]
+    return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
+
+
 def choose_tile(shape: Sequence[int], overlap: float, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
     """Return the tile within a number of voxels with which a network computes the fewest voxels, halos included.
 
@@ -130,10 +152,7 @@ def _spread(size: int, tile: int, halo: int, multiple: int) -> tuple[int, int]:
     if whole <= longest:
         return 1, whole * multiple
     if longest <= shared:
-        raise ValueError(
-            f"A tile at steps of {multiple} has no room for {halo} pixels of overlap on each side, got a length of {tile}; "
-            f"raise inference.tile to {(shared + 1) * multiple} or lower inference.overlap"
-        )
+        raise ValueError(_no_room(multiple, halo, tile, shared))
     count = _ceil(whole - shared, longest - shared)
     return count, (_ceil(whole - shared, count) + shared) * multiple
 
@@ -148,6 +167,28 @@ def _cut(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, sl
         (slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start))
         for start, (low, high) in zip(starts, pairwise(borders), strict=True)
     ]
+
+
+def _cells(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, slice, slice]]:
+    """Return (read, write, inner) of the tiles along one axis whose borders are evenly spaced."""
+    length, edge, end = (_ceil(pixels, multiple) * multiple for pixels in (tile, halo, size))
+    if end <= length:
+        return [(slice(0, size), slice(0, size), slice(0, size))]
+    step = length - 2 * edge
+    if step <= 0:
+        raise ValueError(_no_room(multiple, halo, length, 2 * edge // multiple))
+    cuts = []
+    for low in range(0, size, step):
+        start, high = min(max(low - edge, 0), end - length), min(low + step, size)
+        cuts.append((slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start)))
+    return cuts
+
+
+def _no_room(multiple: int, halo: int, tile: int, shared: int) -> str:
+    return (
+        f"A tile at steps of {multiple} has no room for {halo} pixels of overlap on each side, got a length of {tile}; "
+        f"raise inference.tile to {(shared + 1) * multiple} or lower inference.overlap"
+    )
 
 
 def _ceil(length: int, unit: int) -> int:

@@ -1,28 +1,40 @@
 """Predicting an image of any size: plan tiles, run them through the network, join what comes out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from im2im.inference.averaging import MirroredViews, Network
 from im2im.inference.blending import Blending, Crop
-from im2im.inference.planning import Region, Tile, choose_tile, for_axes, halo_of, plan, round_up
+from im2im.inference.planning import Region, Tile, choose_tile, for_axes, halo_of, plan, plan_grid, round_up
+from im2im.memory import free_memory
+from im2im.networks.demand import Demand
 from im2im.networks.padding import pad_to_multiple
 
-__all__ = ["Tile", "TiledInference", "plan", "predict_tiles"]
+__all__ = ["Tile", "TiledInference", "one_ahead", "plan", "predict_tiles"]
 
-Network = Callable[[Tensor], Tensor]
+Read = Callable[[Region], Tensor]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SHARE = 0.5  # of the memory that is free
+WORKSPACE = 2.0  # memory that computing takes, relative to the feature maps that it holds
+LARGEST_TILE = 1 << 24  # voxels: of 128 channels, as many numbers as the kernels of GPUs can count
 
 
 def predict_tiles(
-    network: Network, read: Callable[[Region], Tensor], tiles: Sequence[Tile], multiple: Sequence[int], batch_size: int = 1
+    network: Network, read: Read, tiles: Sequence[Tile], multiple: Sequence[int], batch_size: int = 1
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Run tiles through a network, one batch at a time.
+    """Run tiles through a network, one batch at a time, while the next batch is being read.
 
     Args:
         network: BC(Z)YX to BC'(Z)YX of the same size.
-        read: Gives the image's C(Z)YX in a region of its (Z)YX.
+        read: Gives the image's C(Z)YX in a region of its (Z)YX; called in another thread.
         tiles: From :func:`plan`.
         multiple: What the network's input must be a multiple of, or is; tiles are padded to it and cropped back.
         batch_size: How many tiles at a time.
@@ -33,12 +45,25 @@ def predict_tiles(
     Raises:
         ValueError: The network changes the size, or the device has too little memory.
     """
-    for start in range(0, len(tiles), batch_size):
-        group = tiles[start : start + batch_size]
-        padded, crops = zip(*(pad_to_multiple(read(tile.read), multiple) for tile in group), strict=True)
-        batch = torch.stack(padded) if len(padded) > 1 else padded[0][None]  # one tile alone stays a view of the image
+    groups = [tiles[start : start + batch_size] for start in range(0, len(tiles), batch_size)]
+    for group, padded in one_ahead(lambda group: [pad_to_multiple(read(tile.read), multiple) for tile in group], groups):
+        images, crops = zip(*padded, strict=True)
+        batch = torch.stack(images) if len(images) > 1 else images[0][None]  # one tile alone stays a view of the image
         for tile, prediction, crop in zip(group, _predict(network, batch), crops, strict=True):
             yield tile, prediction[crop].to("cpu", torch.promote_types(prediction.dtype, torch.float32))
+
+
+def one_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    """Give each item with what comes of it, while another thread works on the next one."""
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        for item in items:
+            waiting.append((item, thread.submit(work, item)))
+            if len(waiting) > 1:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        for last, result in waiting:
+            yield last, result.result()
 
 
 @dataclass(frozen=True)
@@ -46,11 +71,15 @@ class TiledInference:
     """An image through a network, in tiles where it is too large for one go.
 
     Args:
-        tile: Largest (Z)YX of a tile, None: as large as ``max_voxels`` allows.
+        tile: Largest (Z)YX of a tile, None: as large as ``memory`` and ``max_voxels`` allow.
         overlap: Fraction of a tile that it shares with its neighbour, half of it on each side.
+        halo: Instead of ``overlap``, how many pixels, (Z)YX, a tile reads at least beyond what it writes; "receptive_field": as many as the
+            network sees, so that tiles make no difference.
         blending: Joins the tiles' predictions.
-        max_voxels: Where no tile is given: what goes through the network in one go.
+        memory: GB that predicting may take, None: half of what is free, on a GPU of its own memory.
+        max_voxels: Where no tile is given: what goes through the network in one go, whatever the memory; None: as much as fits.
         batch_size: How many tiles go through the network together.
+        views: Axes along which tiles are mirrored as well, counted from the end; their outputs are averaged.
 
     Raises:
         ValueError: A value is out of range.
@@ -58,9 +87,12 @@ class TiledInference:
 
     tile: Sequence[int] | None = None
     overlap: float = 0.25
+    halo: Sequence[int] | str | None = None
     blending: Blending = field(default_factory=Crop)
-    max_voxels: int = 4_194_304
+    memory: float | None = None
+    max_voxels: int | None = None
     batch_size: int = 1
+    views: Sequence[Sequence[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse settings that no image can be tiled with."""
@@ -70,21 +102,22 @@ class TiledInference:
             )
         if self.tile is not None and min(self.tile, default=0) < 1:
             raise ValueError(f"A tile needs at least one pixel along every axis, got {self.tile}; change inference.tile")
+        if isinstance(self.halo, str) and self.halo != "receptive_field":
+            raise ValueError(f"A halo is a number of pixels for each axis, or receptive_field, got {self.halo}; change inference.halo")
         for name in ("max_voxels", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; raise inference.{name}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}; raise inference.{name}")
+        if self.memory is not None and not self.memory > 0:
+            raise ValueError(f"Predicting takes memory, got {self.memory} GB; raise inference.memory, or set it to null")
 
-    def __call__(
-        self, network: Network, image: Tensor, multiple: Sequence[int] = (1,), fixed: bool = False, unmirror: object = None
-    ) -> Tensor:
+    def __call__(self, network: Network, image: Tensor, demand: Demand | None = None) -> Tensor:
         """Predict one image.
 
         Args:
-            network: BC(Z)YX to BC'(Z)YX of the same size, on the device of ``image``, and in evaluation mode.
+            network: BC(Z)YX to BC'(Z)YX of the same size, in evaluation mode.
             image: C(Z)YX.
-            multiple: The network's total stride along every axis, or one for all: sizes that it takes are multiples of it.
-            fixed: The network takes the size ``multiple`` alone; every tile has it, whatever ``tile`` and ``max_voxels`` say.
-            unmirror: For averages over mirrored views; here the image is seen as it is.
+            demand: What the network asks of tiles.
 
         Returns:
             C'(Z)YX of the image's size, on the CPU.
@@ -92,22 +125,55 @@ class TiledInference:
         Raises:
             ValueError: The settings do not suit the image or the network.
         """
-        shape, multiple = tuple(image.shape[1:]), for_axes(multiple, image.ndim - 1)
-        tiles = self.plan(shape, multiple, fixed)
-        predictions = predict_tiles(network, lambda region: image[(slice(None), *region)], tiles, multiple, self.batch_size)
+        demand = demand or Demand()
+        tiles = self.plan(tuple(image.shape[1:]), demand)
         blending = self.blending if len(tiles) > 1 else Crop()
-        return blending(predictions, shape)
+        return blending(self.run(network, lambda region: image[(slice(None), *region)], tiles, demand), tuple(image.shape[1:]))
 
-    def plan(self, shape: Sequence[int], multiple: Sequence[int] = (1,), fixed: bool = False) -> list[Tile]:
-        """Return the tiles of an image of ``shape`` (Z)YX, a single one where it may go through the network whole."""
-        multiple = for_axes(multiple, len(shape))
-        if fixed:
-            tiles = plan(shape, multiple, halo_of(multiple, self.overlap), (1,) * len(shape))
+    def run(self, network: Network, read: Read, tiles: Sequence[Tile], demand: Demand) -> Iterator[tuple[Tile, Tensor]]:
+        """Predict tiles of an image that is read region by region, see :func:`predict_tiles`."""
+        seen = MirroredViews(network, self.views, demand.unmirror) if self.views else network
+        spatial_dims = len(tiles[0].read) if tiles else len(demand.multiple)
+        return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size)
+
+    def plan(self, shape: Sequence[int], demand: Demand | None = None, grid: bool = False) -> list[Tile]:
+        """Return the tiles of an image of ``shape`` (Z)YX, a single one where it may go through the network whole.
+
+        Args:
+            shape: Of the image.
+            demand: What the network asks of tiles.
+            grid: Let tiles write the cells of a grid, see :func:`plan_grid`, rather than be as few as possible.
+        """
+        demand = demand or Demand()
+        multiple = for_axes(demand.multiple, len(shape))
+        if demand.fixed:
+            units = (1,) * len(shape)
+            tiles = (plan_grid if grid else plan)(shape, multiple, self._halo(multiple, demand), units)
             return [_widened(tile, shape, multiple) for tile in tiles]
         if self.tile is not None and len(self.tile) != len(shape):
             raise ValueError(f"A tile needs one length for each of the {len(shape)} spatial axes, got {self.tile}; change inference.tile")
-        tile = round_up(self.tile or choose_tile(shape, self.overlap, multiple, self.max_voxels), multiple)
-        return plan(shape, tile, halo_of(tile, self.overlap), multiple)
+        tile = round_up(self.tile or choose_tile(shape, self.overlap, multiple, self.most_voxels(demand)), multiple)
+        return (plan_grid if grid else plan)(shape, tile, self._halo(tile, demand), multiple)
+
+    def most_voxels(self, demand: Demand) -> int:
+        """Tell how many voxels may go through the network in one go."""
+        if self.max_voxels is not None:
+            return self.max_voxels
+        voxels = self.budget(demand.device) / (WORKSPACE * demand.bytes_per_voxel * self.batch_size)
+        return max(1, min(int(voxels), LARGEST_TILE))
+
+    def budget(self, device: torch.device | str = "cpu") -> int:
+        """Tell how many bytes predicting may take on a device."""
+        return int(SHARE * free_memory(device) if self.memory is None else self.memory * 1e9)
+
+    def _halo(self, tile: Sequence[int], demand: Demand) -> tuple[int, ...]:
+        if self.halo is None:
+            return halo_of(tile, self.overlap)
+        if isinstance(self.halo, str):
+            return for_axes(demand.reach() if demand.reach is not None else (0,), len(tile))
+        if len(self.halo) != len(tile) or min(self.halo) < 0:
+            raise ValueError(f"A halo needs one number of pixels for each of the {len(tile)} axes, got {self.halo}; change inference.halo")
+        return tuple(self.halo)
 
 
 def _widened(tile: Tile, shape: Sequence[int], size: Sequence[int]) -> Tile:
@@ -127,7 +193,9 @@ def _predict(network: Network, batch: Tensor) -> Tensor:
         with torch.no_grad():
             prediction = network(batch)
     except torch.OutOfMemoryError as error:
-        raise ValueError(f"The device's memory is too small for a batch of tiles, got {shape}; lower inference.max_voxels") from error
+        raise ValueError(
+            f"The device's memory is too small for a batch of tiles, got {shape}; lower inference.memory or inference.batch_size"
+        ) from error
     if (len(prediction), *prediction.shape[2:]) != (len(batch), *batch.shape[2:]):
         raise ValueError(f"The network must keep the size of its input {shape}, got {tuple(prediction.shape)}; choose another network")
     return prediction

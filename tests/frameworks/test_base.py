@@ -81,7 +81,7 @@ def test_the_outputs_of_several_runs_are_averaged(make_fcn):
     mean = torch.stack([framework.predict(image) for framework in frameworks]).mean(dim=0)
     first.others = others
     assert torch.allclose(first.predict(image), mean, atol=1e-6)
-    assert not torch.allclose(first.predict_alone(image), mean, atol=1e-2)
+    assert not torch.allclose(first.inference(first.output, image), mean, atol=1e-2)
 
 
 def test_predicting_leaves_batch_statistics_alone(make_fcn):

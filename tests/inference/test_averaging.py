@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from im2im.inference.averaging import FlipAverage
 from im2im.inference.tiling import TiledInference
+
+FLIPS = OmegaConf.to_container(OmegaConf.load(Path(__file__).resolve().parents[2] / "conf" / "inference" / "flips.yaml"))["views"]
 
 
 def shifted(image: torch.Tensor) -> torch.Tensor:
@@ -13,11 +17,11 @@ def shifted(image: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("shape", [(1, 4, 5), (2, 3, 4, 5)])
 def test_a_preferred_direction_is_averaged_out(shape):
     image = torch.rand(shape)
-    averaged = FlipAverage(TiledInference())(shifted, image, (1,) * (len(shape) - 1))
+    averaged = TiledInference(views=FLIPS)(shifted, image)
     assert torch.allclose(averaged, (image.roll(1, -1) + image.roll(-1, -1)) / 2, atol=1e-6)
 
 
 def test_planes_are_not_mirrored():
     image = torch.rand(1, 3, 4, 5)
-    averaged = FlipAverage(TiledInference())(lambda batch: batch.roll(1, dims=2), image, (1, 1, 1))
+    averaged = TiledInference(views=FLIPS)(lambda batch: batch.roll(1, dims=2), image)
     assert torch.allclose(averaged, image.roll(1, dims=1), atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from im2im.inference.planning import choose_tile, for_axes, halo_of, plan, round_up
+from im2im.inference.planning import choose_tile, for_axes, halo_of, plan, plan_grid, round_up
 
 
 @st.composite
@@ -20,11 +20,14 @@ def layouts(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(layouts())
-def test_every_pixel_is_written_once_from_a_tile_that_sees_the_halo_around_it(layout):
+@pytest.mark.parametrize("planned", [plan, plan_grid])
+def test_every_pixel_is_written_once_from_a_tile_that_sees_the_halo_around_it(planned, layout):
     shape, tile, halo, multiple = layout
+    if planned is plan_grid:  # where both halos are rounded up
+        tile = [length + unit for length, unit in zip(tile, multiple, strict=True)]
     written = np.zeros(shape, int)
     positions = np.stack(np.indices(shape))
-    for place in plan(shape, tile, halo, multiple):
+    for place in planned(shape, tile, halo, multiple):
         written[place.write] += 1
         seen = positions[(slice(None), *place.read)]
         np.testing.assert_array_equal(seen[(slice(None), *place.inner)], positions[(slice(None), *place.write)])
@@ -40,9 +43,11 @@ def test_every_pixel_is_written_once_from_a_tile_that_sees_the_halo_around_it(la
 
 @settings(max_examples=60, deadline=None)
 @given(layouts())
-def test_all_tiles_are_of_one_size_once_padded_to_the_multiple(layout):
+@pytest.mark.parametrize("planned", [plan, plan_grid])
+def test_all_tiles_are_of_one_size_once_padded_to_the_multiple(planned, layout):
     shape, tile, halo, multiple = layout
-    sizes = {round_up([part.stop - part.start for part in place.read], multiple) for place in plan(shape, tile, halo, multiple)}
+    tile = [length + unit for length, unit in zip(tile, multiple, strict=True)]
+    sizes = {round_up([part.stop - part.start for part in place.read], multiple) for place in planned(shape, tile, halo, multiple)}
     assert len(sizes) == 1
 
 
@@ -53,6 +58,17 @@ def test_tiles_of_a_line_overlap_by_two_halos_and_meet_in_the_middle():
         (slice(6, 14), slice(7, 13), slice(1, 7)),
         (slice(12, 20), slice(13, 20), slice(1, 8)),
     ]
+
+
+def test_tiles_of_a_grid_write_cells_of_one_size():
+    places = plan_grid((1, 21), (1, 8), (0, 1), (1, 2))
+    assert [place.write[1] for place in places] == [slice(0, 4), slice(4, 8), slice(8, 12), slice(12, 16), slice(16, 20), slice(20, 21)]
+    assert [place.read[1] for place in places] == [slice(0, 8), slice(2, 10), slice(6, 14), slice(10, 18), slice(14, 21), slice(14, 21)]
+
+
+def test_a_grid_without_room_for_both_halos_is_refused():
+    with pytest.raises(ValueError, match=r"no room for 3 pixels .* got a length of 32; raise inference.tile to 48 or lower"):
+        plan_grid((64, 64), (32, 64), (3, 0), (16, 16))
 
 
 def test_an_axis_that_fits_is_not_cut():

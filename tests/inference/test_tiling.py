@@ -1,3 +1,5 @@
+import math
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from im2im.inference.blending import Crop, Gaussian
-from im2im.inference.tiling import TiledInference
+from im2im.inference.tiling import TiledInference, one_ahead
+from im2im.networks.demand import Demand
 from im2im.networks.padding import pad_to_multiple
+from im2im.networks.receptive_field import receptive_field
 from im2im.networks.stride import input_size
 
 OPTION = Path(__file__).resolve().parents[2] / "conf" / "inference" / "tiled.yaml"
@@ -51,7 +55,7 @@ def sizes_seen(inference, image, multiple=(1,), fixed=False):
         seen.append(tuple(batch.shape))
         return batch
 
-    inference(network, image, multiple, fixed)
+    inference(network, image, Demand(multiple, fixed))
     return seen
 
 
@@ -75,8 +79,8 @@ def test_tiles_of_a_pooling_network_give_what_the_whole_image_gives(shape, level
     stride = 2**levels
     network, image = pooling(len(shape), levels), image_of(*shape)
     inference = TiledInference(tile=(12 * stride,) * len(shape), overlap=2 / 3)
-    assert len(inference.plan(shape, (stride,))) > 1
-    torch.testing.assert_close(inference(network, image, (stride,)), whole(network, image, (stride,)), atol=1e-5, rtol=0)
+    assert len(inference.plan(shape, Demand((stride,)))) > 1
+    torch.testing.assert_close(inference(network, image, Demand((stride,))), whole(network, image, (stride,)), atol=1e-5, rtol=0)
 
 
 def test_tiles_of_a_pooling_network_that_start_between_its_strides_do_not():
@@ -91,14 +95,14 @@ def test_tiles_of_a_pooling_network_that_start_between_its_strides_do_not():
 def test_the_identity_gives_the_image_back(blending, overlap, shape):
     image = image_of(*shape)
     inference = TiledInference(tile=(12,) * len(shape), overlap=overlap, blending=blending)
-    torch.testing.assert_close(inference(lambda batch: batch, image, (4,)), image, atol=1e-6, rtol=0)
+    torch.testing.assert_close(inference(lambda batch: batch, image, Demand((4,))), image, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(30, 30), (5, 7), (1, 1), (3, 9, 20)], ids=str)
 def test_an_image_smaller_than_its_tile_is_padded_to_the_multiple_alone_and_cropped_back(shape):
     inference = TiledInference(tile=(64,) * len(shape))
     assert sizes_seen(inference, image_of(*shape), (16,)) == [(1, 1, *(-(-length // 16) * 16 for length in shape))]
-    assert inference(lambda batch: batch, image_of(*shape), (16,)).shape == (1, *shape)
+    assert inference(lambda batch: batch, image_of(*shape), Demand((16,))).shape == (1, *shape)
 
 
 def test_an_image_within_max_voxels_goes_through_the_network_whole():
@@ -130,17 +134,17 @@ def test_tiles_of_one_size_give_the_image_back(blending, shape, overlap):
     image, only = image_of(*shape), (16, 32, 48)[-len(shape) :]
     inference = TiledInference(overlap=overlap, blending=blending)
     assert {size[2:] for size in sizes_seen(inference, image, only, fixed=True)} == {only}
-    torch.testing.assert_close(inference(lambda batch: batch, image, only, True), image, atol=1e-5, rtol=0)
+    torch.testing.assert_close(inference(lambda batch: batch, image, Demand(only, True)), image, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(33, 75), (40, 100), (9, 33, 75), (8, 64, 65)], ids=str)
 def test_tiles_of_one_size_read_the_image_as_far_as_it_goes(shape):
     image, only = image_of(*shape), (8, 32, 48)[-len(shape) :]
-    tiles = TiledInference().plan(shape, only, fixed=True)
+    tiles = TiledInference().plan(shape, Demand(only, fixed=True))
     assert {tuple(read.stop - read.start for read in tile.read) for tile in tiles} == {only}
     assert all(read.start >= 0 and read.stop <= length for tile in tiles for read, length in zip(tile.read, shape, strict=True))
     network = convolutional(len(shape))
-    torch.testing.assert_close(TiledInference()(network, image, only, fixed=True), whole(network, image), atol=1e-5, rtol=0)
+    torch.testing.assert_close(TiledInference()(network, image, Demand(only, fixed=True)), whole(network, image), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("settings", [{"tile": (200, 200)}, {"tile": (5, 5)}, {"max_voxels": 10}], ids=str)
@@ -154,7 +158,7 @@ def test_a_transformer_of_one_size_predicts_images_of_any_size(only, shape):
     torch.manual_seed(0)
     network = UNETR(1, 2, only, feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2, spatial_dims=len(only)).eval()
     size, image = input_size(network, 1, len(only)), image_of(*shape)
-    prediction = TiledInference()(network, image, size.multiple, size.fixed)
+    prediction = TiledInference()(network, image, Demand(size.multiple, size.fixed))
     corner = tuple(slice(0, edge) for edge in only)
     padded, crop = pad_to_multiple(image[(slice(None), *corner)], only)
     with torch.no_grad():
@@ -205,9 +209,66 @@ def test_an_image_on_the_gpu_is_predicted_there_and_comes_back_on_the_cpu(blendi
     torch.testing.assert_close(result, inference(network.cpu(), image), atol=1e-2, rtol=0)
 
 
+def test_less_memory_makes_smaller_tiles():
+    def largest(memory, bytes_per_voxel):
+        tiles = TiledInference(memory=memory).plan((400, 400), Demand(bytes_per_voxel=bytes_per_voxel))
+        return max(math.prod(part.stop - part.start for part in tile.read) for tile in tiles)
+
+    assert largest(1.0, 1000) == 400 * 400
+    assert 0 < largest(0.1, 1000) <= 0.1e9 / 2000
+    assert largest(0.1, 10_000) <= 0.1e9 / 20_000
+
+
+def test_half_of_what_is_free_is_used_unless_memory_is_given(monkeypatch):
+    monkeypatch.setattr("im2im.inference.tiling.free_memory", lambda device: 6000)
+    assert TiledInference().budget() == 3000
+    assert TiledInference(memory=2).budget() == 2_000_000_000
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_a_halo_as_wide_as_the_network_sees_makes_tiles_invisible(grid):
+    network, image, stride = pooling(2, 2), image_of(150, 90), 4
+    demand = Demand((stride,), reach=lambda: receptive_field(network, 1, (stride, stride)))
+    inference = TiledInference(tile=(48, 48), halo="receptive_field")
+    tiles = inference.plan((150, 90), demand, grid=grid)
+    assert len(tiles) > 4
+    result = Crop()(inference.run(network, lambda region: image[(slice(None), *region)], tiles, demand), (150, 90))
+    torch.testing.assert_close(result, whole(network, image, (stride,)), atol=1e-5, rtol=0)
+
+
+def test_a_halo_can_be_given_in_pixels():
+    tiles = TiledInference(tile=(1, 20), halo=(0, 4)).plan((1, 60))
+    assert 4 <= tiles[0].read[1].stop - tiles[0].write[1].stop < 6
+    with pytest.raises(ValueError, match=r"one number of pixels for each of the 2 axes, got \(4,\); change inference.halo"):
+        TiledInference(tile=(1, 20), halo=(4,)).plan((1, 60))
+
+
+def test_the_next_item_is_worked_on_while_one_is_used():
+    order = []
+
+    def work(item):
+        order.append(f"work {item}")
+        return 10 * item
+
+    for item, result in one_ahead(work, [1, 2, 3]):
+        time.sleep(0.05)
+        order.append(f"use {item}")
+        assert result == 10 * item
+    assert order.index("work 2") < order.index("use 1")
+    assert order.index("work 3") < order.index("use 2")
+    assert list(one_ahead(work, [])) == []
+
+
+def test_what_fails_ahead_is_told_where_it_is_used():
+    with pytest.raises(ZeroDivisionError):
+        list(one_ahead(lambda item: 1 // item, [1, 0]))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"memory": 0}, "got 0 GB; raise inference.memory"),
+        ({"halo": "wide"}, "or receptive_field, got wide; change inference.halo"),
         ({"overlap": 1}, "got 1; set inference.overlap"),
         ({"overlap": -0.1}, "got -0.1; set inference.overlap"),
         ({"tile": (16, 0)}, r"got \(16, 0\); change inference.tile"),
@@ -235,7 +296,9 @@ def test_a_full_device_is_told_which_setting_to_lower():
     def network(batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(ValueError, match=r"too small for a batch of tiles, got \(1, 1, 9, 9\); lower inference.max_voxels"):
+    with pytest.raises(
+        ValueError, match=r"too small for a batch of tiles, got \(1, 1, 9, 9\); lower inference.memory or inference.batch_size"
+    ):
         TiledInference()(network, image_of(9, 9))
 
 

@@ -1,0 +1,69 @@
+"""How much memory a network takes, measured on the network itself."""
+
+import copy
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, UntypedStorage, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
+
+
+def bytes_per_voxel(network: nn.Module, in_channels: int, size: Sequence[int]) -> float:
+    """Measure how many bytes of feature maps a network holds at a time, for each voxel that it predicts.
+
+    It is run once, without arithmetic where its layers allow, and the largest sum of all tensors that are alive at a time is what counts,
+    input and output included, its weights not.
+
+    Args:
+        network: Any network. It is copied, never changed.
+        in_channels: Channels of its input.
+        size: (Z)YX of an image that it takes, such as a training patch.
+
+    Raises:
+        ValueError: The network does not take this size.
+    """
+    reason = ""
+    for device in ("meta", "cpu"):
+        copied, counter = copy.deepcopy(network).to(device).eval(), _Alive()
+        try:
+            with torch.no_grad(), counter:
+                copied(torch.zeros(1, in_channels, *size, device=device))
+        except REFUSALS as error:
+            reason = str(error).partition("\n")[0]
+            continue
+        return counter.peak / math.prod(size)
+    raise ValueError(f"the network takes no images of {tuple(size)} pixels, got: {reason}; change patch_size")
+
+
+class _Alive(TorchDispatchMode):
+    """Adds up the bytes of all tensors made inside of it for as long as they are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.peak = 0, 0
+        self.alive: set[int] = set()
+
+    def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return result
+
+    def _add(self, storage: UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.alive:
+            self.alive.add(key)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._remove, key, size)
+
+    def _remove(self, key: int, size: int) -> None:
+        self.alive.discard(key)
+        self.now -= size

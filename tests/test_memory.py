@@ -1,0 +1,48 @@
+import resource
+
+import pytest
+import torch
+
+from im2im import memory
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with 8 GB available and no other limit."""
+    (tmp_path / "meminfo").write_text("MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return tmp_path
+
+
+def test_what_the_system_calls_available_is_free(machine):
+    assert memory.free_memory() == 8_000_000 * 1024
+
+
+def test_a_container_leaves_less_but_gives_up_files(machine):
+    (machine / "memory.max").write_text("2000\n")
+    (machine / "memory.current").write_text("1500\n")
+    (machine / "memory.stat").write_text("anon 1100\ninactive_file 300\n")
+    assert memory.free_memory() == 800
+    (machine / "memory.max").write_text("max\n")
+    assert memory.free_memory() == 8_000_000 * 1024
+
+
+def test_a_limit_of_the_address_space_counts(machine, monkeypatch):
+    (machine / "statm").write_text("100 50 20 1 0 30 0\n")
+    monkeypatch.setattr(memory, "STATM", machine / "statm")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1_000_000, 1_000_000))
+    assert memory.free_memory() == 1_000_000 - 100 * resource.getpagesize()
+
+
+def test_a_system_that_says_nothing_is_taken_to_have_some(machine, monkeypatch):
+    monkeypatch.setattr(memory, "MEMINFO", machine / "nothing")
+    assert memory.free_memory() == memory.UNKNOWN
+
+
+def test_a_gpu_has_memory_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (700, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 200)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50)
+    assert memory.free_memory("cuda:0") == 850
