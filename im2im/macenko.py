@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from im2im.large import LargeArray
+
 WHITE = 240.0  # intensity of the light, on the scale 0 to 255
 FAINTEST = 0.15  # optical density that a coloured pixel has in every channel
 FEWEST = 50  # coloured pixels that a fit needs
@@ -86,13 +88,13 @@ class Macenko:
                 f"The range must rise, got {self.out_min} to {self.out_max}; change normalization.out_min or normalization.out_max"
             )
 
-    def fit(self, image: NDArray[Any]) -> StainTransform:
+    def fit(self, image: NDArray[Any] | LargeArray) -> StainTransform:
         """Find the two colours of an RGB image (3(Z)YX).
 
         Raises:
             ValueError: There are not 3 channels.
         """
-        pixels = _sample(_require_rgb(image))
+        pixels = _sample_large(image) if isinstance(image, LargeArray) else _sample(_require_rgb(image))
         brightest = _brightest(pixels)
         density = coloured(optical_density(pixels, brightest))
         return StainTransform(_to_reference(density, stain_colours(density)), brightest, self.out_min, self.out_max)
@@ -153,12 +155,18 @@ def _require_rgb(image: NDArray[Any]) -> NDArray[Any]:
     return image
 
 
-def _sample(image: NDArray[Any]) -> NDArray[Any]:
+def _sample(image: NDArray[Any], count: int = SAMPLED) -> NDArray[Any]:
     """Return the finite pixels, 3 x pixels, or a random choice of a large image; always the same one."""
     pixels = image.reshape(3, -1)
-    if pixels.shape[1] > SAMPLED:
-        pixels = pixels[:, np.random.default_rng(0).integers(0, pixels.shape[1], SAMPLED)]
+    if pixels.shape[1] > count:
+        pixels = pixels[:, np.random.default_rng(0).integers(0, pixels.shape[1], count)]
     return pixels[:, np.isfinite(pixels).all(axis=0)]
+
+
+def _sample_large(image: LargeArray) -> NDArray[Any]:
+    """Do so slab by slab, as many of each as it has its share in the image."""
+    share = min(1.0, SAMPLED / math.prod(image.shape[1:]))
+    return np.concatenate([_sample(_require_rgb(slab), math.ceil(share * slab[0].size)) for slab in image.slabs()], axis=1)
 
 
 def _brightest(pixels: NDArray[Any]) -> float:

@@ -1,21 +1,22 @@
 """What makes images comparable before a network sees them.
 
-A normalization is fitted to one whole image of shape C(Z)YX and gives what is applied to every patch or tile of that image. Mostly that is
-an :class:`Affine`, which can also be written down with the run and inverted for predictions. Pixels that are not finite take no part in any
-statistic.
+A normalization is fitted to one whole image of shape C(Z)YX, in memory or read part by part, and gives what is applied to every patch or
+tile of that image. Mostly that is an :class:`Affine`, which can also be written down with the run and inverted for predictions. Pixels that
+are not finite take no part in any statistic.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from im2im.affine import Affine, typical
+from im2im.large import LargeArray
 from im2im.macenko import Macenko, StainTransform
-from im2im.statistics import extremes, moments, percentiles
+from im2im.statistics import Values, extremes, moments, percentiles
 
 __all__ = [
     "Affine",
@@ -32,6 +33,7 @@ __all__ = [
     "typical",
 ]
 
+Image: TypeAlias = NDArray[Any] | LargeArray
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
 
@@ -46,7 +48,7 @@ class Fitted(Protocol):
 class Normalization(Protocol):
     """Anything that can be fitted to an image."""
 
-    def fit(self, image: NDArray[Any]) -> Fitted:
+    def fit(self, image: Image) -> Fitted:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         ...
 
@@ -82,7 +84,7 @@ class Percentile:
             )
         _require_rising(self.out_min, self.out_max)
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         ranges = [percentiles(part, (self.low, self.high)) for part in _parts(image, self.per_channel)]
         return _to_range(ranges, self.out_min, self.out_max, self.clip)
@@ -109,7 +111,7 @@ class MinMax:
         """Refuse a range in the wrong order."""
         _require_rising(self.out_min, self.out_max)
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         return _to_range(map(extremes, _parts(image, self.per_channel)), self.out_min, self.out_max, clip=True)
 
@@ -124,7 +126,7 @@ class Standard:
 
     per_channel: bool = True
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         means, deviations = zip(*map(moments, _parts(image, self.per_channel)), strict=True)
         return Affine(means, tuple(map(_usable_scale, deviations, means)))
@@ -150,7 +152,7 @@ class Center:
         if self.slices < 1:
             raise ValueError(f"The middle chunk needs at least one slice, got {self.slices}; raise normalization.slices")
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that normalizes ``image`` (C(Z)YX)."""
         if image.ndim == 4:
             start = max(0, (image.shape[1] - self.slices) // 2)
@@ -179,7 +181,7 @@ class Mask:
         """Refuse a range in the wrong order."""
         _require_rising(self.out_min, self.out_max)
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that takes 0 and 1 to the ends of the range, whatever the image."""
         return _to_range([(0.0, 1.0)], self.out_min, self.out_max, clip=True)
 
@@ -188,7 +190,7 @@ class Mask:
 class Identity:
     """The image as it is, in float32; NaN pixels become 0."""
 
-    def fit(self, image: NDArray[Any]) -> Affine:
+    def fit(self, image: Image) -> Affine:
         """Return the transform that changes nothing, whatever the image."""
         return Affine(offset=(0.0,), scale=(1.0,))
 
@@ -213,7 +215,9 @@ def _usable_scale(scale: float, offset: float) -> float:
     return scale if math.isfinite(scale) and scale > max(SMALLEST_SCALE, 1e-12 * abs(offset)) else 1.0
 
 
-def _parts(image: NDArray[Any], per_channel: bool) -> list[NDArray[Any]]:
+def _parts(image: Image, per_channel: bool) -> list[Values]:
     """Return the flat values that share their statistics."""
+    if isinstance(image, LargeArray):
+        return [image[index : index + 1] for index in range(image.shape[0])] if per_channel else [image]
     image = np.asarray(image)
     return [channel.reshape(-1) for channel in image] if per_channel else [image.reshape(-1)]

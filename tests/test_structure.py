@@ -36,7 +36,8 @@ LEVELS = [
         "postprocess",
         "overlap",
     },
-    {"axes", "files", "affine", "statistics", "nesting", "embedding", "grid", "ordering", "macenko", "memory"},
+    {"macenko", "statistics"},
+    {"axes", "files", "affine", "nesting", "embedding", "grid", "ordering", "memory", "large", "order_statistics"},
 ]
 ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
 
