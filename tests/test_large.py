@@ -7,15 +7,6 @@ from im2im.normalization import Center, Identity, Macenko, Mask, MinMax, Percent
 
 ALL_CHANNELS = [Percentile(per_channel=False), Standard(per_channel=False)]
 NORMALIZATIONS = [Percentile(), MinMax(), Standard(), Center(slices=3), Mask(), Identity(), *ALL_CHANNELS]
-    Percentile(),
-    Percentile(per_channel=False),
-    MinMax(),
-    Standard(),
-    Standard(per_channel=False),
-    Center(slices=3),
-    Mask(),
-    Identity(),
-]
 
 
 def lazy(array):
