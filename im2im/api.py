@@ -13,7 +13,8 @@ from im2im.data.side import Side
 from im2im.ensemble import load_framework, member
 from im2im.frameworks.base import Framework
 from im2im.io.image import Image
-from im2im.stages.predict import kept_axes, predict_image, squeezed
+from im2im.stages.predict import predict_image, squeezed
+from im2im.stages.tiled_image import kept_axes
 from im2im.tasks.base import require_output
 
 
@@ -47,7 +48,7 @@ class Model:
         name = output or self.framework.outputs[0]
         require_output(name, self.framework.outputs)
         prediction = predict_image(self.framework, self.source, opened, [name])[name]
-        order = kept_axes(opened, prediction)
+        order = kept_axes(opened, prediction.shape)
         return squeezed(prediction, order)
 
     def _open(self, image: Any, axes: str | None) -> Image:

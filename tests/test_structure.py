@@ -37,7 +37,7 @@ LEVELS = [
         "overlap",
     },
     {"macenko", "statistics"},
-    {"axes", "files", "affine", "nesting", "embedding", "grid", "ordering", "memory", "large", "order_statistics"},
+    {"axes", "files", "affine", "nesting", "embedding", "grid", "ordering", "joining", "memory", "large", "order_statistics"},
 ]
 ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
 

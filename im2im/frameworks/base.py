@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
-from im2im.frameworks.predictor import Predictor
+from im2im.frameworks.predictor import Inference, Predictor
 from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to
 from im2im.networks.stride import InputSize, input_size
@@ -21,7 +21,6 @@ from im2im.randomness import random_state, restore_random_state
 from im2im.tasks.base import Batch, Task
 
 Terms = dict[str, Tensor]
-Inference = Callable[..., Tensor]
 
 
 class Framework(pl.LightningModule):

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from im2im.networks.demand import Demand, together
-from im2im.networks.footprint import bytes_per_voxel
+from im2im.networks.footprint import Footprint, footprint
 from im2im.networks.receptive_field import receptive_field
 
 if TYPE_CHECKING:
     from im2im.frameworks.base import Framework
+
+_FOOTPRINTS: WeakKeyDictionary[nn.Module, Footprint] = WeakKeyDictionary()  # measured once
+
+
+class Inference(Protocol):
+    """Runs a network over an image of any size, see :mod:`im2im.inference`."""
+
+    def __call__(self, network: Callable[[Tensor], Tensor], image: Tensor, demand: Demand | None = None) -> Tensor:
+        """Predict an image in memory, C(Z)YX → C'(Z)YX on the CPU."""
+        ...
+
+    def plan(self, shape: Sequence[int], demand: Demand | None = None, grid: bool = False) -> list[Any]:
+        """Plan the tiles of an image (Z)YX."""
+        ...
+
+    def streams(self, needed: int) -> bool:
+        """Tell whether an image that takes so many bytes as a whole is rather predicted tile by tile."""
+        ...
+
+    def work(self, job: Any, numbers: Sequence[int]) -> Iterator[int]:
+        """Predict tiles of an image that does not fit into memory; gives the number of each once it is written."""
+        ...
 
 
 class Predictor:
@@ -42,12 +65,14 @@ class Predictor:
 
 def _demand(run: Framework, image: Tensor) -> Demand:
     size, network, channels = run.size(image), run.predicting, image.shape[0]
-    small = size.multiple if size.fixed else size.fitting([4 * pixels for pixels in size.multiple])
+    if network not in _FOOTPRINTS:
+        small = size.multiple if size.fixed else size.fitting([4 * pixels for pixels in size.multiple])
+        _FOOTPRINTS[network] = footprint(network, channels, small)
     return Demand(
         size.multiple,
         size.fixed,
-        bytes_per_voxel(network, channels, small),
-        run.device,
-        partial(receptive_field, network, channels, size.multiple),
-        run.unmirror,
+        *_FOOTPRINTS[network],
+        device=run.device,
+        reach=partial(receptive_field, network, channels, size.multiple),
+        unmirror=run.unmirror,
     )

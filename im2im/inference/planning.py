@@ -1,5 +1,6 @@
 """Where the tiles of an image lie: arithmetic on lengths alone, the mirror image of joining them again."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,30 +76,50 @@ def plan_grid(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], mu
     return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
 
 
-def choose_tile(shape: Sequence[int], overlap: float, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class Halo:
+    """How far a tile reaches into its neighbours.
+
+    Args:
+        overlap: Fraction of a tile that it shares with its neighbour, half of it on each side.
+        pixels: Instead, a number of pixels for each axis, (Z)YX.
+    """
+
+    overlap: float = 0.25
+    pixels: tuple[int, ...] | None = None
+
+    def __call__(self, tile: Sequence[int]) -> tuple[int, ...]:
+        """Give the pixels on each side of a tile (Z)YX."""
+        return tuple(self.along(axis, length) for axis, length in enumerate(tile))
+
+    def along(self, axis: int, length: int) -> int:
+        """Give them for one axis."""
+        return self.pixels[axis] if self.pixels is not None else int(self.overlap * length / 2 + 0.5)
+
+    def smallest(self, axis: int, multiple: int) -> int:
+        """Give the smallest length of a tile, in multiples, of which both sides leave one to write."""
+        return next(count for count in itertools.count(1) if 2 * _ceil(self.along(axis, count * multiple), multiple) < count)
+
+
+def choose_tile(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
     """Return the tile within a number of voxels with which a network computes the fewest voxels, halos included.
 
     Its sides are half to twice those of a cube, less where the image is: a thin tile would have a thin halo.
 
     Args:
         shape: Of the image, (Z)YX.
-        overlap: Fraction of a tile that it shares with its neighbour.
+        halo: How far it reaches into its neighbours.
         multiple: The network's total stride, (Z)YX.
-        max_voxels: What the tile may hold at most; exceeded only where a side has no room for the overlap otherwise.
+        max_voxels: What the tile may hold at most; exceeded only where a side has no room for the halo otherwise.
     """
     padded = round_up(shape, multiple)
-    cube = _cube(padded, overlap, multiple, max_voxels)
-    axes = [_choices(*lengths, overlap) for lengths in zip(padded, cube, multiple, strict=True)]
+    cube = _cube(padded, halo, multiple, max_voxels)
+    axes = [_choices(axis, *lengths, halo) for axis, lengths in enumerate(zip(padded, cube, multiple, strict=True))]
     tiles = [sides for sides in product(*axes) if math.prod(length for length, _ in sides) <= max_voxels]
     if not tiles:
         return cube
     cheapest = min(tiles, key=lambda sides: (math.prod(computed for _, computed in sides), max(length for length, _ in sides)))
     return tuple(length for length, _ in cheapest)
-
-
-def halo_of(tile: Sequence[int], overlap: float) -> tuple[int, ...]:
-    """Return how far a tile reaches into its neighbours: half of the overlap on each side, in whole pixels."""
-    return tuple(int(overlap * length / 2 + 0.5) for length in tile)
 
 
 def round_up(lengths: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
@@ -119,29 +140,28 @@ def for_axes(multiple: Sequence[int], axes: int) -> tuple[int, ...]:
     return tuple(multiple) * (axes // len(multiple))
 
 
-def _cube(shape: Sequence[int], overlap: float, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
+def _cube(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
     """Return the largest tile within a number of voxels that is as near to a cube as axes shorter than its sides allow."""
-    least = math.ceil((1 + 1 / min(multiple)) / (1 - overlap))  # multiples of which the overlap leaves one to write
     tile, left = list(shape), float(max_voxels)
     shortest_first = sorted(range(len(shape)), key=lambda axis: shape[axis])
     for rank, axis in enumerate(shortest_first):
         side = left ** (1 / (len(shape) - rank)) + 1e-6
         if shape[axis] > side:
-            tile[axis] = min(max(int(side) // multiple[axis], least) * multiple[axis], shape[axis])
+            tile[axis] = min(max(int(side) // multiple[axis], halo.smallest(axis, multiple[axis])) * multiple[axis], shape[axis])
         left /= tile[axis]
     return tuple(tile)
 
 
-def _choices(size: int, side: int, multiple: int, overlap: float) -> list[tuple[int, int]]:
+def _choices(axis: int, size: int, side: int, multiple: int, halo: Halo) -> list[tuple[int, int]]:
     """Return lengths of a tile around ``side``, each with the pixels that all tiles along the axis have together."""
     if side >= size:
         return [(size, size)]
     choices = {}
     for eighths in range(4, 17):
         longest = min(max(side * eighths // (8 * multiple), 1) * multiple, size)
-        (halo,) = halo_of([longest], overlap)
-        if _ceil(2 * halo, multiple) * multiple < longest:
-            count, length = _spread(size, longest, halo, multiple)
+        pixels = halo.along(axis, longest)
+        if 2 * _ceil(pixels, multiple) * multiple < longest:
+            count, length = _spread(size, longest, pixels, multiple)
             choices[length] = count * length
     return list(choices.items())
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from im2im.inference.averaging import MirroredViews, Network
 from im2im.inference.blending import Blending, Crop
-from im2im.inference.planning import Region, Tile, choose_tile, for_axes, halo_of, plan, plan_grid, round_up
+from im2im.inference.planning import Halo, Region, Tile, choose_tile, for_axes, plan, plan_grid, round_up
+from im2im.inference.streaming import Job, work_through
 from im2im.memory import free_memory
 from im2im.networks.demand import Demand
 from im2im.networks.padding import pad_to_multiple
@@ -136,6 +137,14 @@ class TiledInference:
         spatial_dims = len(tiles[0].read) if tiles else len(demand.multiple)
         return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size)
 
+    def work(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
+        """Predict tiles of an image larger than memory and let them be written; gives the number of each once it is."""
+        return work_through(job, numbers, self.run)
+
+    def streams(self, needed: int) -> bool:
+        """Tell whether an image that takes so many bytes of memory as a whole is rather predicted tile by tile."""
+        return needed > self.budget()
+
     def plan(self, shape: Sequence[int], demand: Demand | None = None, grid: bool = False) -> list[Tile]:
         """Return the tiles of an image of ``shape`` (Z)YX, a single one where it may go through the network whole.
 
@@ -146,14 +155,18 @@ class TiledInference:
         """
         demand = demand or Demand()
         multiple = for_axes(demand.multiple, len(shape))
+        if grid and not isinstance(self.blending, Crop):
+            raise ValueError(
+                f"tiles of images larger than memory are cropped, got {type(self.blending).__name__}; "
+                "set inference.blending._target_=im2im.inference.blending.Crop, or raise inference.memory"
+            )
+        halo, planned = self._halo(demand, len(shape)), plan_grid if grid else plan
         if demand.fixed:
-            units = (1,) * len(shape)
-            tiles = (plan_grid if grid else plan)(shape, multiple, self._halo(multiple, demand), units)
-            return [_widened(tile, shape, multiple) for tile in tiles]
+            return [_widened(tile, shape, multiple) for tile in planned(shape, multiple, halo(multiple), (1,) * len(shape))]
         if self.tile is not None and len(self.tile) != len(shape):
             raise ValueError(f"A tile needs one length for each of the {len(shape)} spatial axes, got {self.tile}; change inference.tile")
-        tile = round_up(self.tile or choose_tile(shape, self.overlap, multiple, self.most_voxels(demand)), multiple)
-        return (plan_grid if grid else plan)(shape, tile, self._halo(tile, demand), multiple)
+        tile = round_up(self.tile or choose_tile(shape, halo, multiple, self.most_voxels(demand)), multiple)
+        return planned(shape, tile, halo(tile), multiple)
 
     def most_voxels(self, demand: Demand) -> int:
         """Tell how many voxels may go through the network in one go."""
@@ -166,14 +179,16 @@ class TiledInference:
         """Tell how many bytes predicting may take on a device."""
         return int(SHARE * free_memory(device) if self.memory is None else self.memory * 1e9)
 
-    def _halo(self, tile: Sequence[int], demand: Demand) -> tuple[int, ...]:
+    def _halo(self, demand: Demand, spatial_dims: int) -> Halo:
         if self.halo is None:
-            return halo_of(tile, self.overlap)
+            return Halo(self.overlap)
         if isinstance(self.halo, str):
-            return for_axes(demand.reach() if demand.reach is not None else (0,), len(tile))
-        if len(self.halo) != len(tile) or min(self.halo) < 0:
-            raise ValueError(f"A halo needs one number of pixels for each of the {len(tile)} axes, got {self.halo}; change inference.halo")
-        return tuple(self.halo)
+            return Halo(pixels=for_axes(demand.reach() if demand.reach is not None else (0,), spatial_dims))
+        if len(self.halo) != spatial_dims or min(self.halo) < 0:
+            raise ValueError(
+                f"A halo needs one number of pixels for each of the {spatial_dims} axes, got {self.halo}; change inference.halo"
+            )
+        return Halo(pixels=tuple(self.halo))
 
 
 def _widened(tile: Tile, shape: Sequence[int], size: Sequence[int]) -> Tile:

@@ -1,6 +1,7 @@
 """Arrays into files, one function per format; ``writer`` sees to names and to half-written files."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import imageio.v3 as iio
 import numpy as np
 import tifffile
 
-from im2im.axes import from_tczyx
-from im2im.io.image import PixelSize
+from im2im.axes import AXES, from_tczyx
+from im2im.io.image import Image, PixelSize
 from im2im.io.labels import label_colours, present_colours
 from im2im.io.ome_zarr import create_zarr
 
@@ -26,13 +27,21 @@ def encode_ome_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelS
     """
     if image.dtype.name not in _OME_TYPES:
         raise ValueError(f"OME-TIFF holds {', '.join(_OME_TYPES)}, got {image.dtype}; write .tif or .ome.zarr instead")
+    _write(path, from_tczyx(image, axes), _ome_metadata(axes, pixel_size, channel_names), ome=True)
+
+
+def _ome_metadata(axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": axes}
     for axis, size in zip("ZYX", pixel_size, strict=True):
         if size:
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     if channel_names:
         metadata["Channel"] = {"Name": list(channel_names)}
-    _write(path, from_tczyx(image, axes), metadata, ome=True)
+    return metadata
+
+
+def _plain_metadata(axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...]) -> dict[str, Any]:
+    return {"axes": axes, "pixel_size": pixel_size, "channel_names": channel_names}
 
 
 def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:
@@ -43,7 +52,7 @@ def encode_tiff(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize,
     z, y, x = pixel_size
     half_known = bool(z) and not (x and y)  # ImageJ would take a pixel of 1 for the unknown ones
     if image.dtype.name not in _IMAGEJ_TYPES or image.nbytes > BIG or half_known:
-        _write(path, from_tczyx(image, axes), {"axes": axes, "pixel_size": pixel_size, "channel_names": channel_names}, ome=False)
+        _write(path, from_tczyx(image, axes), _plain_metadata(axes, pixel_size, channel_names), ome=False)
         return
     ordered = "".join(axis for axis in "TZCYX" if axis in axes)
     metadata: dict[str, Any] = {"axes": ordered} | ({"mode": "composite"} if image.shape[1] > 1 else {})
@@ -66,6 +75,18 @@ def _shown(image: np.ndarray) -> dict[str, Any]:
 
 def _write(path: Path, array: np.ndarray, metadata: dict[str, Any], ome: bool) -> None:
     tifffile.imwrite(path, array, ome=ome, photometric="minisblack", metadata=metadata, bigtiff=array.nbytes > BIG)
+
+
+def encode_large_tiff(path: Path, image: Image) -> None:
+    """OME-TIFF, or TIFF in tifffile's words, of an image on disk, plane by plane."""
+    ome = path.name.endswith((".ome.tif", ".ome.tiff"))
+    axes = image.axes
+    describe = _ome_metadata if ome else _plain_metadata
+    shape = [length for axis, length in zip(AXES, image.shape, strict=True) if axis in axes]
+    everything = (slice(None), slice(None))
+    planes = (image.read((*(slice(at, at + 1) for at in place), *everything))[0, 0, 0] for place in np.ndindex(image.shape[:3]))
+    metadata, big = describe(axes, image.pixel_size, image.channel_names), math.prod(shape) * image.dtype.itemsize > BIG
+    tifffile.imwrite(path, planes, shape=shape, dtype=image.dtype, ome=ome, metadata=metadata, photometric="minisblack", bigtiff=big)
 
 
 def encode_zarr(path: Path, image: np.ndarray, axes: str, pixel_size: PixelSize, channel_names: tuple[str, ...], labels: bool) -> None:

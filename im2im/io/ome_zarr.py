@@ -122,10 +122,36 @@ def create_zarr(
             described["version"] = "0.4"
         group = zarr.open_group(str(path), mode="w-")
         group.attrs.update(metadata)
-        return group.create_dataset("0", shape=shape, chunks=chunks, dtype=dtype, dimension_separator="/")
-    group = zarr.open_group(str(path), mode="w-", zarr_format=3)
-    group.attrs["ome"] = {"version": "0.5", **metadata}
-    return group.create_array("0", shape=shape, chunks=chunks, dtype=dtype, dimension_names=tuple(axes.lower()))
+    else:
+        group = zarr.open_group(str(path), mode="w-", zarr_format=3)
+        group.attrs["ome"] = {"version": "0.5", **metadata}
+    return create_level(group, "0", shape, chunks, dtype, axes)
+
+
+def create_level(group: zarr.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any, axes: str) -> zarr.Array:
+    """Add the empty array of one resolution to an image; chunks that are never written take no room and read as 0."""
+    chunks = tuple(min(chunk, length) for chunk, length in zip(chunks, shape, strict=True))
+    if _IS_ZARR_2:
+        return group.create_dataset(name, shape=shape, chunks=chunks, dtype=dtype, dimension_separator="/")
+    return group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, dimension_names=tuple(axes.lower()))
+
+
+def describe_levels(group: zarr.Group, count: int) -> None:
+    """Say in the metadata that an image has ``count`` resolutions, each half of the one before along Y and X."""
+    ome = _ome(group)
+    multiscale = ome["multiscales"][0]
+    (transform,) = multiscale["datasets"][0]["coordinateTransformations"]
+    factors = [2 if axis["name"] in "yx" else 1 for axis in multiscale["axes"]]
+    multiscale["datasets"] = [
+        {
+            "path": str(level),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [step * factor**level for step, factor in zip(transform["scale"], factors, strict=True)]}
+            ],
+        }
+        for level in range(count)
+    ]
+    group.attrs.update(ome if _IS_ZARR_2 else {"ome": ome})
 
 
 def _chunks(shape: Shape, axes: str) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from im2im.axes import AXES, parse, to_tczyx
 from im2im.files import replacing
-from im2im.io.encode import encode_ome_tiff, encode_png, encode_tiff, encode_zarr
+from im2im.io.encode import encode_large_tiff, encode_ome_tiff, encode_png, encode_tiff, encode_zarr
 from im2im.io.formats import PICTURE, split_name
-from im2im.io.image import UNKNOWN_SIZE, PixelSize
+from im2im.io.image import UNKNOWN_SIZE, Image, PixelSize
 from im2im.io.labels import LABEL_TYPES
 
 Encoder: TypeAlias = Callable[[Path, np.ndarray, str, PixelSize, tuple[str, ...], bool], None]
@@ -79,6 +79,19 @@ def write_image(
             f"Cannot write {path.name} to {path.parent}: {error.strerror or error}; make room there, or set another output="
         ) from error
     return path
+
+
+def write_large(path: Path, image: Image) -> None:
+    """Write an image on disk that does not fit into memory as TIFF, plane by plane; what is there is replaced.
+
+    Raises:
+        OSError: The folder is full, or cannot be written to.
+        ValueError: The format is another one.
+    """
+    if not path.name.lower().endswith((".tif", ".tiff")):
+        raise ValueError(f"an image that does not fit into memory is written as .ome.zarr or .ome.tif, got {path.name}; set mode.format")
+    with replacing(path) as temporary:
+        encode_large_tiff(temporary, image)
 
 
 def output_path(source: str | Path, folder: str | Path, format: str | None = None, scene: str = "") -> Path:

@@ -18,6 +18,7 @@ class Demand:
         multiple: Pixels of which every size is a multiple, (Z)YX, or one for all axes.
         fixed: Whether ``multiple`` itself is the only size.
         bytes_per_voxel: Feature maps that it holds at a time.
+        out_channels: That it puts out.
         device: Where it computes.
         reach: Measures how many pixels, (Z)YX, it sees to either side of one; may raise ValueError.
         unmirror: Turns the output C(Z)YX of an image back that was mirrored along some axes, counted from the end.
@@ -26,6 +27,7 @@ class Demand:
     multiple: tuple[int, ...] = (1,)
     fixed: bool = False
     bytes_per_voxel: float = 1024.0
+    out_channels: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reach: Callable[[], tuple[int, ...]] | None = None
     unmirror: Unmirror = torch.flip
@@ -47,6 +49,7 @@ def together(demands: Sequence[Demand]) -> Demand:
         multiple=sizes.pop() if sizes else tuple(math.lcm(*along) for along in multiples),
         fixed=any(demand.fixed for demand in demands),
         bytes_per_voxel=max(demand.bytes_per_voxel for demand in demands),
+        out_channels=first.out_channels,
         device=first.device,
         reach=lambda: tuple(max(along) for along in zip(*(reach() for reach in reaches), strict=True)),
         unmirror=first.unmirror,

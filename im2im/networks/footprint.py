@@ -4,7 +4,7 @@ import copy
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, UntypedStorage, nn
@@ -14,8 +14,15 @@ from torch.utils._pytree import tree_leaves
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 
 
-def bytes_per_voxel(network: nn.Module, in_channels: int, size: Sequence[int]) -> float:
-    """Measure how many bytes of feature maps a network holds at a time, for each voxel that it predicts.
+class Footprint(NamedTuple):
+    """What a network takes for each voxel that it predicts: bytes of feature maps at a time; and the channels that it puts out."""
+
+    bytes_per_voxel: float
+    out_channels: int
+
+
+def footprint(network: nn.Module, in_channels: int, size: Sequence[int]) -> Footprint:
+    """Measure how much memory a network takes.
 
     It is run once, without arithmetic where its layers allow, and the largest sum of all tensors that are alive at a time is what counts,
     input and output included, its weights not.
@@ -33,11 +40,11 @@ def bytes_per_voxel(network: nn.Module, in_channels: int, size: Sequence[int]) -
         copied, counter = copy.deepcopy(network).to(device).eval(), _Alive()
         try:
             with torch.no_grad(), counter:
-                copied(torch.zeros(1, in_channels, *size, device=device))
+                output = copied(torch.zeros(1, in_channels, *size, device=device))
         except REFUSALS as error:
             reason = str(error).partition("\n")[0]
             continue
-        return counter.peak / math.prod(size)
+        return Footprint(counter.peak / math.prod(size), output.shape[1])
     raise ValueError(f"the network takes no images of {tuple(size)} pixels, got: {reason}; change patch_size")
 
 

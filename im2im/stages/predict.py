@@ -1,14 +1,15 @@
 """Images of any size and up to five dimensions through a trained network."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from im2im.data.datamodule import ImageData
 from im2im.data.side import Side
@@ -16,9 +17,20 @@ from im2im.frameworks.base import Framework
 from im2im.io.image import Image
 from im2im.io.pairing import list_images
 from im2im.io.writer import output_path, write_image
+from im2im.stages.large import predict_large
+from im2im.stages.tiled_image import kept_axes
 from im2im.tasks.base import require_output
 
 log = logging.getLogger(__name__)
+
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TextColumn("left:"),
+    TimeRemainingColumn(),
+)
 
 
 def predict(
@@ -63,12 +75,13 @@ def predict(
     written: list[Path] = []
     failed: list[Exception] = []
     paths = list_images(str(input))
-    for path in track(paths, "predicting", transient=True):
-        try:
-            written += predict_file(framework, data.side(framework.reads), path, writing, set(written))
-        except (OSError, ValueError) as error:
-            log.warning("not predicted: %s", error)
-            failed.append(error)
+    with Progress(*COLUMNS, transient=True) as progress:
+        for path in progress.track(paths, description="images"):
+            try:
+                written += predict_file(framework, data.side(framework.reads), path, writing, set(written), progress)
+            except (OSError, ValueError) as error:
+                log.warning("not predicted: %s", error)
+                failed.append(error)
     log.info("%d of %d images predicted, results in %s", len(paths) - len(failed), len(paths), output)
     if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images were not predicted; the first: {failed[0]}")
@@ -97,7 +110,7 @@ class Writing:
         return output_path(source, folder, self.format, scene)
 
 
-def predict_file(framework: Framework, source: Side, path: Path, writing: Writing, taken: set[Path]) -> list[Path]:
+def predict_file(framework: Framework, source: Side, path: Path, writing: Writing, taken: set[Path], progress: Progress) -> list[Path]:
     """Predict the chosen scenes of one file and write each, but never over another of this time; gives the paths written."""
     scenes = source.open(path)
     places = [{name: writing.path(path, image.scene if len(scenes) > 1 else "", name) for name in writing.outputs} for image in scenes]
@@ -109,19 +122,40 @@ def predict_file(framework: Framework, source: Side, path: Path, writing: Writin
             raise FileExistsError(f"{target} exists; set mode.overwrite=true or another output=")
     channels = tuple(framework.record.get("target_names", ())) if framework.reads == "source" else ()
     for image, place in zip(scenes, places, strict=True):
-        for name, prediction in predict_image(framework, source, image, writing.outputs).items():
-            axes = kept_axes(image, prediction)
-            names = channels if len(channels) == prediction.shape[1] else ()
-            write_image(
-                place[name],
-                squeezed(prediction, axes),
-                axes,
-                image.pixel_size,
-                names,
-                writing.overwrite,
-                labels=prediction.dtype.kind == "u",
-            )
+        require_channels(framework, source, image)
+        if framework.inference.streams(bytes_needed(framework, source, image)):
+            predict_large(framework, source, image, place, channels, progress)
+        else:
+            _predict_whole(framework, source, image, place, channels, writing.overwrite)
     return targets
+
+
+def _predict_whole(
+    framework: Framework, source: Side, image: Image, place: Mapping[str, Path], channels: tuple[str, ...], overwrite: bool
+) -> None:
+    """Predict one image in memory and write each output to its place."""
+    for name, prediction in predict_image(framework, source, image, tuple(place)).items():
+        axes = kept_axes(image, prediction.shape)
+        names, labels = channels if len(channels) == prediction.shape[1] else (), prediction.dtype.kind == "u"
+        write_image(place[name], squeezed(prediction, axes), axes, image.pixel_size, names, overwrite, labels=labels)
+
+
+def bytes_needed(framework: Framework, source: Side, image: Image) -> int:
+    """Tell what predicting a whole image takes beside what the network takes, in bytes.
+
+    That is a time point as it is, normalized, predicted and decoded, and the predictions of all time points.
+    """
+    channels, shape = image.shape[1], source.spatial_shape(image)
+    out_channels = framework.predictor().demand(channels, shape).out_channels
+    voxels = math.prod(image.shape[2:])
+    return voxels * (channels * (image.dtype.itemsize + 4) + 4 * out_channels * (2 + image.shape[0]))
+
+
+def require_channels(framework: Framework, source: Side, image: Image) -> None:
+    """Raise ValueError unless an image has the channels that the network takes."""
+    wanted = framework.record.get("in_channels" if source.name == "source" else "target_channels", image.shape[1])
+    if image.shape[1] != wanted:
+        raise ValueError(f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.{source.name}_channels")
 
 
 def predict_image(framework: Framework, source: Side, image: Image, outputs: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -148,23 +182,12 @@ def _stacked(times: list[np.ndarray]) -> np.ndarray:
 
 def _predict_time(framework: Framework, source: Side, image: Image, time: int, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Predict one time point: CZYX for each output."""
-    wanted = framework.record.get("in_channels" if source.name == "source" else "target_channels", image.shape[1])
-    if image.shape[1] != wanted:
-        raise ValueError(f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.{source.name}_channels")
+    require_channels(framework, source, image)
     array = source.array(image, time=time)
     normalized = source.normalization.fit(array).apply(array)
     output = framework.predict(torch.from_numpy(normalized)).numpy()
     decoded = {name: framework.decode(output, name) for name in names}
     return decoded if source.spatial_dims == 3 else {name: array[:, None] for name, array in decoded.items()}
-
-
-def kept_axes(image: Image, prediction: np.ndarray) -> str:
-    """Choose the axes to write: those longer than one and those that the input had, in the order TCZYX."""
-    return "".join(
-        axis
-        for axis, size in zip("TCZYX", prediction.shape, strict=True)
-        if axis in "YX" or size > 1 or (axis in image.axes and axis != "C")
-    )
 
 
 def squeezed(array: np.ndarray, axes: str) -> np.ndarray:

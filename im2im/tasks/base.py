@@ -60,6 +60,10 @@ class Task(Protocol):
         """Give a row for each class or object of one image; none where an image has no parts."""
         ...
 
+    def require_local(self) -> None:
+        """Raise ValueError unless a part of an image is decoded as it would be in the whole, but for what lies near the part's border."""
+        ...
+
     def decode(self, output: np.ndarray, scale: Affine, name: str) -> np.ndarray:
         """Turn an activated prediction into one of the ``outputs`` that the user gets.
 

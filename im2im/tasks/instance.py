@@ -64,6 +64,9 @@ class Instance:
         """Give a row for each object of the target: its best overlap, and whether it was found."""
         return objects_table(found[0], self.truth(target)[0], None if cost_map is None else cost_map[0])
 
+    def require_local(self) -> None:
+        """Objects of neighbouring parts can be joined."""
+
     def decode(self, output: np.ndarray, scale: Affine, name: str = "labels") -> np.ndarray:
         """Give object numbers in the smallest type of 16 bits at least that holds them."""
         require_output(name, self.outputs)

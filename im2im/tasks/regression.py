@@ -80,6 +80,9 @@ class Regression:
         """An image of intensities has no parts."""
         return []
 
+    def require_local(self) -> None:
+        """Every pixel is decoded on its own."""
+
     def decode(self, output: np.ndarray, scale: Affine, name: str = "intensities") -> np.ndarray:
         """Undo the normalization with the training targets' typical scale: intensities as the target's camera would give, float32."""
         require_output(name, self.outputs)

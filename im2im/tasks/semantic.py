@@ -123,6 +123,11 @@ class Semantic:
         scores = self.score(found, target, cost_map)
         return [{"class": name, **{key: scores[f"{key}/{name}"] for key in ("dice", "iou", "f1")}} for name in self.classes[1:]]
 
+    def require_local(self) -> None:
+        """Refuse a threshold that is found on a whole image."""
+        if self.threshold == "otsu":
+            raise ValueError("otsu looks at a whole image, which does not fit into memory, got task.threshold=otsu; set a probability")
+
     def decode(self, output: np.ndarray, scale: Affine, name: str = "labels") -> np.ndarray:
         """Give classes, 1(Z)YX uint8, or the probability of each output, float32."""
         require_output(name, self.outputs)

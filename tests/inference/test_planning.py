@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from im2im.inference.planning import choose_tile, for_axes, halo_of, plan, plan_grid, round_up
+from im2im.inference.planning import Halo, choose_tile, for_axes, plan, plan_grid, round_up
 
 
 @st.composite
@@ -104,11 +104,11 @@ def test_a_tile_without_room_for_its_halo_is_refused():
         ((10, 7), (1, 1), 70, (10, 7)),
         ((8192, 8192), (1, 1), 2048**2, (2048, 2048)),
         ((64, 512, 512), (16, 16, 16), 2**22, (64, 128, 512)),
-        ((640, 640), (16, 16), 100, (32, 32)),
+        ((640, 640), (16, 16), 100, (48, 48)),
     ],
 )
 def test_the_chosen_tile_computes_the_fewest_voxels(shape, multiple, max_voxels, expected):
-    assert choose_tile(shape, 0.25, multiple, max_voxels) == expected
+    assert choose_tile(shape, Halo(0.25), multiple, max_voxels) == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -119,17 +119,24 @@ def test_the_chosen_tile_computes_the_fewest_voxels(shape, multiple, max_voxels,
 )
 def test_a_chosen_tile_is_within_its_number_of_voxels_and_has_room_for_its_overlap(axes, overlap, max_voxels):
     shape, multiple = zip(*axes, strict=True)
-    tile = choose_tile(shape, overlap, multiple, max_voxels)
-    assert plan([min(size, 2 * side) for size, side in zip(shape, tile, strict=True)], tile, halo_of(tile, overlap), multiple)
-    smallest = [math.ceil(2 / (1 - overlap)) * unit for unit in multiple]
+    tile = choose_tile(shape, Halo(overlap), multiple, max_voxels)
+    assert plan([min(size, 2 * side) for size, side in zip(shape, tile, strict=True)], tile, Halo(overlap)(tile), multiple)
+    smallest = [Halo(overlap).smallest(0, unit) * unit for unit in multiple]
     assert math.prod(tile) <= max_voxels or any(side <= least for side, least in zip(tile, smallest, strict=True))
+
+
+def test_a_chosen_tile_has_room_for_a_halo_of_some_pixels():
+    halo = Halo(pixels=(3, 40))
+    tile = choose_tile((64, 500), halo, (4, 16), 100)
+    assert tile == (12, 112)
+    assert len(plan_grid((64, 500), tile, halo(tile), (4, 16))) == 16 * 32
 
 
 @pytest.mark.parametrize(("shape", "at_most"), [((32, 256, 256), 1.32), ((64, 512, 512), 1.6), ((300, 300, 300), 1.9)], ids=str)
 def test_halos_add_little_to_what_the_network_computes(shape, at_most):
     multiple = (16, 16, 16)
-    tile = choose_tile(shape, 0.25, multiple, 2**20 if shape[0] < 100 else 2**22)
-    places = plan(shape, tile, halo_of(tile, 0.25), multiple)
+    tile = choose_tile(shape, Halo(0.25), multiple, 2**20 if shape[0] < 100 else 2**22)
+    places = plan(shape, tile, Halo(0.25)(tile), multiple)
     computed = sum(math.prod(part.stop - part.start for part in place.read) for place in places)
     assert computed / math.prod(shape) <= at_most
 

@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from im2im.networks.footprint import bytes_per_voxel
+from im2im.networks.footprint import footprint
+
+
+def bytes_per_voxel(*arguments):
+    return footprint(*arguments).bytes_per_voxel
 
 
 class Nothing(nn.Module):
@@ -15,6 +19,7 @@ class Nothing(nn.Module):
 @pytest.mark.parametrize(("layer", "size"), [(nn.Conv2d, (16, 16)), (nn.Conv3d, (4, 8, 8))])
 def test_input_and_output_of_the_widest_layer_count(layer, size):
     network = nn.Sequential(layer(1, 8, 3, padding=1), layer(8, 4, 3, padding=1), layer(4, 1, 3, padding=1))
+    assert footprint(network, 1, size).out_channels == 1
     assert bytes_per_voxel(network, 1, size) == 4 * (1 + 8 + 4)  # the caller's input stays alive
 
 
