@@ -24,9 +24,7 @@ def same_objects(found: Labels, written: Labels, known: NDArray[np.bool_]) -> li
         (number in ``found``, number in ``written``) of each pair, ascending.
     """
     here, there = found[known], written[known]
-    sizes_here, sizes_there = (
-        dict(zip(*map(np.ndarray.tolist, np.unique(part, return_counts=True)), strict=True)) for part in (here, there)
-    )
+    sizes_here, sizes_there = np.bincount(here), np.bincount(there)
     both = (here > 0) & (there > 0)
     pairs, overlaps = np.unique(np.stack([here[both], there[both]]), axis=1, return_counts=True)
     rows = zip(*pairs.tolist(), overlaps.tolist(), strict=True)

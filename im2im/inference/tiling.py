@@ -185,9 +185,7 @@ class TiledInference:
         if isinstance(self.halo, str):
             return Halo(pixels=for_axes(demand.reach() if demand.reach is not None else (0,), spatial_dims))
         if len(self.halo) != spatial_dims or min(self.halo) < 0:
-            raise ValueError(
-                f"A halo needs one number of pixels for each of the {spatial_dims} axes, got {self.halo}; change inference.halo"
-            )
+            raise ValueError(f"A halo needs a number of pixels for each of the {spatial_dims} axes, got {self.halo}; change inference.halo")
         return Halo(pixels=tuple(self.halo))
 
 
