@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from im2im.inference.planning import Halo, Region, Tile, choose_tile, for_axes, 
 from im2im.inference.streaming import Job, work_through
 from im2im.memory import free_memory
 from im2im.networks.demand import Demand
+from im2im.networks.padding import Crop as CropIndex
 from im2im.networks.padding import pad_to_multiple
 
 __all__ = ["Tile", "TiledInference", "one_ahead", "plan", "predict_tiles"]
@@ -29,16 +31,17 @@ LARGEST_TILE = 1 << 24  # voxels: of 128 channels, as many numbers as the kernel
 
 
 def predict_tiles(
-    network: Network, read: Read, tiles: Sequence[Tile], multiple: Sequence[int], batch_size: int = 1
+    network: Network, read: Read, tiles: Sequence[Tile], multiple: Sequence[int], batch_size: int = 1, ahead: bool = False
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Run tiles through a network, one batch at a time, while the next batch is being read.
+    """Run tiles through a network, one batch at a time.
 
     Args:
         network: BC(Z)YX to BC'(Z)YX of the same size.
-        read: Gives the image's C(Z)YX in a region of its (Z)YX; called in another thread.
+        read: Gives the image's C(Z)YX in a region of its (Z)YX.
         tiles: From :func:`plan`.
         multiple: What the network's input must be a multiple of, or is; tiles are padded to it and cropped back.
         batch_size: How many tiles at a time.
+        ahead: Read the next batch in another thread meanwhile.
 
     Yields:
         Each tile and its prediction C'(Z)YX, as large as what it reads, on the CPU and in single precision at least.
@@ -47,7 +50,11 @@ def predict_tiles(
         ValueError: The network changes the size, or the device has too little memory.
     """
     groups = [tiles[start : start + batch_size] for start in range(0, len(tiles), batch_size)]
-    for group, padded in one_ahead(lambda group: [pad_to_multiple(read(tile.read), multiple) for tile in group], groups):
+
+    def load(group: Sequence[Tile]) -> list[tuple[Tensor, CropIndex]]:
+        return [pad_to_multiple(read(tile.read), multiple) for tile in group]
+
+    for group, padded in one_ahead(load, groups) if ahead else ((group, load(group)) for group in groups):
         images, crops = zip(*padded, strict=True)
         batch = torch.stack(images) if len(images) > 1 else images[0][None]  # one tile alone stays a view of the image
         for tile, prediction, crop in zip(group, _predict(network, batch), crops, strict=True):
@@ -131,15 +138,17 @@ class TiledInference:
         blending = self.blending if len(tiles) > 1 else Crop()
         return blending(self.run(network, lambda region: image[(slice(None), *region)], tiles, demand), tuple(image.shape[1:]))
 
-    def run(self, network: Network, read: Read, tiles: Sequence[Tile], demand: Demand) -> Iterator[tuple[Tile, Tensor]]:
+    def run(
+        self, network: Network, read: Read, tiles: Sequence[Tile], demand: Demand, ahead: bool = False
+    ) -> Iterator[tuple[Tile, Tensor]]:
         """Predict tiles of an image that is read region by region, see :func:`predict_tiles`."""
         seen = MirroredViews(network, self.views, demand.unmirror) if self.views else network
         spatial_dims = len(tiles[0].read) if tiles else len(demand.multiple)
-        return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size)
+        return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size, ahead)
 
     def work(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
         """Predict tiles of an image larger than memory and let them be written; gives the number of each once it is."""
-        return work_through(job, numbers, self.run)
+        return work_through(job, numbers, partial(self.run, ahead=True))
 
     def streams(self, needed: int) -> bool:
         """Tell whether an image that takes so many bytes of memory as a whole is rather predicted tile by tile."""
