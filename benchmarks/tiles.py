@@ -7,9 +7,9 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from benchmarks.measure import Result, medians, ratio, report
+from benchmarks.networks import fnet
 from im2im.inference.tiling import TiledInference
 from im2im.networks.demand import Demand
-from im2im.networks.fnet import FNet
 
 OVERLAP = 0.25
 
@@ -28,8 +28,7 @@ class Counting:
 
 def tiled() -> list[Result]:
     """Compare on 32×256×256 with windows of 16×128×128, and with what the network alone takes for the same tiles."""
-    torch.manual_seed(0)
-    network, image = FNet(spatial_dims=3, in_channels=1, out_channels=1, channels=8).eval(), torch.randn(1, 32, 256, 256)
+    network, image = fnet(3, 8), torch.randn(1, 32, 256, 256)
     demand = Demand((16, 16, 16), bytes_per_voxel=200.0)
     inference = TiledInference(overlap=OVERLAP)
     counted, peers = Counting(network), Counting(network)
