@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,8 @@ from im2im.nesting import leaves
 
 PACKAGE = Path(__file__).resolve().parent
 TRAIN = "im2im.stages.train.train"
-ONLY_SHOWN = {"--cfg", "-c", "--help", "-h", "--hydra-help", "--info", "-i", "--version"}
+HELP = {"--help", "-h"}
+ONLY_SHOWN = {"--cfg", "-c", *HELP, "--hydra-help", "--info", "-i", "--version"}
 FIXED = {"task", "experiment", "framework", "network"}  # what a finished run is
 
 
@@ -59,13 +60,13 @@ def fresh_folder(path: str) -> str:
 def store_experiments() -> None:
     """Offer every file of experiments/ as an option of the group ``experiment``.
 
-    Its settings of a part are left out where the command line chooses another part: ``experiment=denoising_3d network=fnet``.
+    Its settings of a part are left out where the command line chooses another part: ``experiment=denoising_3d network=fnet``. The help
+    only lists names, and Hydra copies all that is stored for every group that it lists: there they stay empty.
     """
-    given = plain_settings(sys.argv[1:])
+    given, only_names = plain_settings(sys.argv[1:]), bool(HELP & set(sys.argv))
     for path in sorted(folder("experiments").glob("*.yaml")):
-        settings = {
-            key: value for key, value in OmegaConf.load(path).items() if key not in given or not (folder("conf") / str(key)).is_dir()
-        }
+        loaded: Mapping[Any, Any] = {} if only_names else OmegaConf.load(path)  # type: ignore[assignment]
+        settings = {key: value for key, value in loaded.items() if key not in given or not (folder("conf") / str(key)).is_dir()}
         ConfigStore.instance().store(path.stem, OmegaConf.create(settings), group="experiment", package="_global_", provider="experiments")
 
 

@@ -7,7 +7,7 @@ import torch
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
-CONTROL_GROUP = Path("/sys/fs/cgroup")
+CONTROL_GROUP, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNKNOWN = 4 << 30  # bytes that are assumed where the system does not say
 
 
@@ -32,12 +32,29 @@ def _available() -> int | None:
 
 
 def _left_in_group() -> int | None:
-    """Tell what a control group (version 2) leaves; files that the system keeps in memory can be given up."""
-    limit, used, statistics = (CONTROL_GROUP / f"memory.{name}" for name in ("max", "current", "stat"))
-    if not limit.is_file() or limit.read_text().strip() == "max":
+    """Tell what the control group of this process leaves, and those above it; files that the system keeps in memory can be given up."""
+    left = [free for root, names in _groups() for folder in (root, *root.parents) if (free := _left_in(folder, *names)) is not None]
+    return min(left, default=None)
+
+
+def _groups() -> list[tuple[Path, tuple[str, str, str]]]:
+    """Give the folders of the groups that this process is in, and what they call limit, use and files, of version 2 or 1."""
+    lines = [line.split(":", 2) for line in OWN_GROUPS.read_text().splitlines()] if OWN_GROUPS.is_file() else [["0", "", "/"]]
+    found = []
+    for _, controllers, path in lines:
+        if not controllers:
+            found.append((CONTROL_GROUP / path.strip("/"), ("memory.max", "memory.current", "inactive_file")))
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            found.append((CONTROL_GROUP / "memory" / path.strip("/"), names))
+    return found
+
+
+def _left_in(folder: Path, limit: str, used: str, files: str) -> int | None:
+    if not (folder / limit).is_file() or (bound := (folder / limit).read_text().strip()) == "max":
         return None
-    counted = dict(line.split() for line in statistics.read_text().splitlines())
-    return int(limit.read_text()) - int(used.read_text()) + int(counted.get("inactive_file", 0))
+    counted = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    return int(bound) - int((folder / used).read_text()) + int(counted.get(files, 0))
 
 
 def _left_of_address_space() -> int | None:

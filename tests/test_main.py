@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
 
-from im2im.__main__ import runs_given
+from im2im.__main__ import runs_given, store_experiments
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,6 +27,16 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "labelfree" in done.stdout or "fnet" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("arguments", "stored"), [(["--help"], False), (["--cfg", "job"], True)], ids=["help", "configuration"])
+def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["im2im", *arguments])
+    monkeypatch.setattr(ConfigStore.instance(), "repo", {})
+    store_experiments()
+    experiments = ConfigStore.instance().repo["experiment"]
+    assert "labelfree_3d.yaml" in experiments
+    assert [bool(one.node) for one in experiments.values()] == [stored] * len(experiments)
 
 
 @pytest.mark.parametrize(

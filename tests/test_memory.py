@@ -12,6 +12,7 @@ def machine(tmp_path, monkeypatch):
     (tmp_path / "meminfo").write_text("MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\n")
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "groups")
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     return tmp_path
 
@@ -27,6 +28,27 @@ def test_a_container_leaves_less_but_gives_up_files(machine):
     assert memory.free_memory() == 800
     (machine / "memory.max").write_text("max\n")
     assert memory.free_memory() == 8_000_000 * 1024
+
+
+def test_a_group_within_another_has_what_both_leave(machine):
+    inner = machine / "job" / "step"
+    inner.mkdir(parents=True)
+    (machine / "groups").write_text("0::/job/step\n")
+    for folder, limit in ((inner, "5000"), (inner.parent, "900"), (machine, "max")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("100\n")
+        (folder / "memory.stat").write_text("inactive_file 0\n")
+    assert memory.free_memory() == 800
+
+
+def test_groups_of_the_first_version_count(machine):
+    inner = machine / "memory" / "job"
+    inner.mkdir(parents=True)
+    (machine / "groups").write_text("5:cpu,cpuacct:/\n4:memory:/job\n")
+    (inner / "memory.limit_in_bytes").write_text("3000\n")
+    (inner / "memory.usage_in_bytes").write_text("2500\n")
+    (inner / "memory.stat").write_text("cache 400\ntotal_inactive_file 300\n")
+    assert memory.free_memory() == 800
 
 
 def test_a_limit_of_the_address_space_counts(machine, monkeypatch):

@@ -1,0 +1,41 @@
+"""docs/benchmarks.md: what was measured, against which bar, and why where one is missed."""
+
+from pathlib import Path
+
+from benchmarks.machine import describe
+from benchmarks.measure import Result
+
+FOOT = Path(__file__).resolve().parent / "page_foot.md"  # what is measured by hand: the GPU, the large volume
+ROWS = 17
+HEAD = """# Benchmarks
+
+Each script of `benchmarks/` runs a peer and this project in turns in one process, checks that both computed the same, and compares the
+medians. `make bench` runs them all and writes this page; `python -m benchmarks --only 3,6` does some rows anew. Machines are noisy: only
+ratios count. CPU seconds of one thread unless a row says otherwise.
+
+"""
+
+
+def write(results: list[Result], path: Path) -> None:
+    """Write the page; rows without a result are said to have none."""
+    facts = "".join(f"- {name}: {value}\n" for name, value in describe().items())
+    missing = sorted(set(range(1, ROWS + 1)) - {result.row for result in results})
+    lines = [HEAD, facts, "\n| row | hot path | this project | peer | | figure | bar | |\n|---|---|---|---|---|---|---|---|\n"]
+    lines += [_line(result) for result in results]
+    if missing:
+        lines.append(f"\nNot measured yet: rows {', '.join(map(str, missing))}.\n")
+    if notes := [f"- Row {result.row}, {result.path}: {result.note}\n" for result in results if not result.reached]:
+        lines += ["\n## Bars that are missed\n\n", *notes]
+    path.write_text("".join(lines) + (FOOT.read_text() if FOOT.exists() else ""))
+
+
+def _line(result: Result) -> str:
+    reached = "reached" if result.reached else "**missed**"
+    return (
+        f"| {result.row} | {result.path} | {_number(result.ours)} {result.unit} | {_number(result.theirs)} {result.unit} | {result.peer} | "
+        f"{result.figure:.3g} | ≤ {result.bar:.3g} | {reached} |\n"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
