@@ -46,6 +46,7 @@ class Framework(pl.LightningModule):
         self.others: list[Framework] = []  # further trained runs, whose outputs are averaged with this one's
         self._random_state: dict[str, Any] | None = None
         self._sizes: dict[int, InputSize] = {}  # by the identity of a network
+        self._predictor: Predictor | None = None
 
     # --- the network -----------------------------------------------------------------------------------------------
 
@@ -83,8 +84,11 @@ class Framework(pl.LightningModule):
         return self.inference(predictor, image, predictor.demand(image.shape[0], image.shape[1:]))
 
     def predictor(self) -> Predictor:
-        """Give this run, and the others of its ensemble, as one function over tiles."""
-        return Predictor([self, *self.others])
+        """Give this run, and the others of its ensemble, as one function over tiles; the same one as long as these are the same."""
+        runs = [self, *self.others]
+        if self._predictor is None or self._predictor.runs != runs:
+            self._predictor = Predictor(runs)
+        return self._predictor.ready()
 
     # --- what a prediction means: the task's to say, unless a framework knows more ------------------------------------
 

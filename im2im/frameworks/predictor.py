@@ -44,11 +44,17 @@ class Predictor:
     """One function over tiles from one run, or from several whose activated outputs are averaged.
 
     Args:
-        runs: Of one meaning; all are moved to the device of the first, and evaluate from now on.
+        runs: Of one meaning.
     """
 
     def __init__(self, runs: Sequence[Framework]) -> None:
-        self.runs = [run.to(runs[0].device).eval() for run in runs]
+        self.runs = list(runs)
+
+    def ready(self) -> Predictor:
+        """Move all runs to the device of the first and let them evaluate; gives itself."""
+        for run in self.runs:
+            run.to(self.runs[0].device).eval()
+        return self
 
     @torch.no_grad()
     def __call__(self, batch: Tensor) -> Tensor:
