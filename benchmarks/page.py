@@ -5,7 +5,8 @@ from pathlib import Path
 from benchmarks.machine import describe
 from benchmarks.measure import Result
 
-FOOT = Path(__file__).resolve().parent / "page_foot.md"  # what is measured by hand: the GPU, the large volume
+HERE = Path(__file__).resolve().parent
+FEET = [HERE / "page_scaling.md", HERE / "page_foot.md"]  # written by scaling.py; by hand, what takes another machine or an hour
 ROWS = 17
 HEAD = """# Benchmarks
 
@@ -26,7 +27,7 @@ def write(results: list[Result], path: Path) -> None:
         lines.append(f"\nNot measured yet: rows {', '.join(map(str, missing))}.\n")
     if notes := [f"- Row {result.row}, {result.path}: {result.note}\n" for result in results if not result.reached]:
         lines += ["\n## Bars that are missed\n\n", *notes]
-    path.write_text("".join(lines) + (FOOT.read_text() if FOOT.exists() else ""))
+    path.write_text("".join([*lines, *(foot.read_text() for foot in FEET if foot.exists())]))
 
 
 def _line(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""Row 9: what the trainer adds to a step, against a bare loop over the same batches."""
+"""Row 9: what the trainer adds to a step, against a bare loop; the first step, which measures the network, is left out."""
 
 import statistics
 import time
@@ -39,12 +39,31 @@ def ours(size: int, channels: int, folder: str) -> tuple[float, torch.Tensor]:
     framework = FCN(network(channels), Regression(MSE(), Identity(), {}), TiledInference(), Optimization(ADAM))
     quiet = {"enable_checkpointing": False, "enable_model_summary": False, "enable_progress_bar": False}
     logger = pl.loggers.CSVLogger(folder)
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, limit_val_batches=0, logger=logger, log_every_n_steps=1, **quiet)  # type: ignore[arg-type]
+    clock = Clock()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        logger=logger,
+        log_every_n_steps=1,
+        callbacks=[clock],
+        **quiet,  # type: ignore
+    )  # type: ignore[arg-type]
     assert not trainer._detect_anomaly
-    loader = batches(size)
-    start = time.process_time()
-    trainer.fit(framework, loader)
-    return time.process_time() - start, next(framework.network.parameters()).detach()
+    trainer.fit(framework, batches(size))
+    return clock.seconds, next(framework.network.parameters()).detach()
+
+
+class Clock(pl.Callback):
+    """Takes the CPU time of all steps but the first."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Start the clock, or read it."""
+        if batch_idx == 0:
+            self.start = time.process_time()
+        self.seconds = time.process_time() - self.start
 
 
 def theirs(size: int, channels: int) -> tuple[float, torch.Tensor]:
@@ -52,12 +71,13 @@ def theirs(size: int, channels: int) -> tuple[float, torch.Tensor]:
     model = network(channels).train()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer, loader = ADAM(model.parameters()), batches(size)
-    start = time.process_time()
-    for batch in loader:
+    for index, batch in enumerate(loader):
         loss = nn.functional.mse_loss(model(batch["source"]), batch["target"])
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        if index == 0:
+            start = time.process_time()
     return time.process_time() - start, next(model.parameters()).detach()
 
 
@@ -70,7 +90,7 @@ def main() -> list[Result]:
         for size, channels, what in ((32, 4, "overhead"), (128, 16, "share")):
             pairs = [(ours(size, channels, folder), theirs(size, channels)) for _ in range(5)]
             assert torch.allclose(pairs[0][0][1], pairs[0][1][1], atol=1e-5)
-            mine, peer = (statistics.median(seconds / STEPS for seconds, _ in column) for column in zip(*pairs, strict=True))
+            mine, peer = (statistics.median(seconds / (STEPS - 1) for seconds, _ in column) for column in zip(*pairs, strict=True))
             if what == "overhead":
                 results.append(
                     Result(9, "what a step takes beside computing", "bare loop", mine * 1e3, peer * 1e3, "ms", (mine - peer) * 1e3, 1.2)
