@@ -109,7 +109,8 @@ def plot(measured: dict[str, Costs]) -> str:
     for factor in (1, 2, 4, 8, 16):
         (x, y), (_, level) = place(factor, 1), place(1, factor)
         parts.append(
-            f'<text x="{x}" y="{y + 22}" text-anchor="middle">{factor}×</text><text x="50" y="{level + 4}" text-anchor="end">{factor}×</text>'
+            f'<text x="{x}" y="{y + 22}" text-anchor="middle">{factor}×</text>'
+            f'<text x="50" y="{level + 4}" text-anchor="end">{factor}×</text>'
         )
         parts.append(f'<path d="M60 {level}H430M{x} 330V50" stroke="#ddd"/>')
     (x0, y0), (x1, y1) = place(1, 1), place(16, 16)
