@@ -80,6 +80,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         first, *others = runs_of(cfg)
         path = checkpoint.find(first)
         state = checkpoint.read(path)
+        require_meaning(cfg, state, path)
         checkpoint.load_weights(framework, state, path)
         told = {key: state["im2im"].get(key) for key in ("target_scale", "source_scale", "target_names", "target_channels")}
         framework.record.update(told, runs=[first, *others])
@@ -87,7 +88,18 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:
         path = checkpoint.find(cfg.init)
-        log.info(checkpoint.initialize(framework, checkpoint.read(path), path))
+        state = checkpoint.read(path)
+        require_meaning(cfg, state, path)
+        log.info(checkpoint.initialize(framework, state, path))
+
+
+def require_meaning(cfg: DictConfig, state: dict[str, Any], path: Path) -> None:
+    """Raise ValueError where weights were trained with another meaning of the output than the configuration gives it."""
+    there = OmegaConf.create(state["im2im"]["config"])
+    for key in ("framework.start_sigma", "framework.criterion.extent"):
+        trained, given = OmegaConf.select(there, key), OmegaConf.select(cfg, key)
+        if None not in (trained, given) and trained != given:
+            raise ValueError(f"{path} was trained with {key}={trained}, got {given}; set {key}={trained}")
 
 
 def save(cfg: DictConfig) -> None:

@@ -68,7 +68,13 @@ class Framework(pl.LightningModule):
         size = self.size(image[0], network)
         padded, crop = pad_to(image, size.fitting(image.shape[2:]))
         size.require(padded.shape[2:])
-        return network(padded)[crop]
+        try:
+            return network(padded)[crop]
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            shape = tuple(padded.shape)
+            raise ValueError(f"a norm of the network sees one pixel, got a batch of {shape}; raise batch_size or patch_size") from error
 
     def forward(self, source: Tensor) -> Tensor:
         """Run the network on BC(Z)YX of any size."""

@@ -95,19 +95,19 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     patch = data.sampling.patch_size
     try:
         batch = data.batch([entry for opened in by_split.values() for entry in opened])
-        multiple = framework.size(batch["source"][0], framework.network).multiple
+        size = framework.size(batch["source"][0], framework.network)
         cost = step_cost(framework, batch)
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]
-    fits = all(pixels % step == 0 for pixels, step in zip(patch, multiple, strict=True))
-    padded = tuple(-(-pixels // step) * step for pixels, step in zip(patch, multiple, strict=True))
+    padded, multiple = size.fitting(patch), size.multiple
+    fits = padded == tuple(patch)
     divisible = f"{patch} is a multiple of {multiple}" if fits else f"{patch} is padded to {padded}, the network's multiple of {multiple}"
     seen = f"loss {cost.loss:.3g}, {cost.seconds:.2f} s on {framework.device}"
-    size = f"about {cost.bytes / 2**30:.3g} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it"
+    memory = f"about {cost.bytes / 2**30:.3g} GB for a batch of {data.sampling.batch_size}; batch_size and patch_size lower it"
     return [
         Finding("ok" if fits else "look", "patch_size", divisible),
         Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", seen),
-        Finding("ok", "memory", size),
+        Finding("ok", "memory", memory),
         _time(cost, len(data.training_patches(by_split["train"])), trainer.max_epochs or 0, data),
     ]
 

@@ -8,6 +8,7 @@ from monai.transforms import RandFlipd
 from scipy import ndimage
 
 from im2im.data.augment import Augmentation
+from im2im.data.colours import Brightness
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "augmentation"
 KEYS = ["source", "target", "cost_map"]
@@ -149,11 +150,27 @@ def test_intensities_change_in_the_source_alone(option, shape):
     assert all(np.corrcoef(sample["source"].ravel(), image.ravel())[0, 1] > 0.8 for sample in changed)
 
 
-@pytest.mark.parametrize(("option", "apart"), [("strong", False), ("stains", True)])
+@pytest.mark.parametrize(
+    ("option", "step", "apart"),
+    [("strong", "contrast", False), ("strong", "brightness", False), ("stains", "contrast", True), ("stains", "colours", True)],
+)
 @by_shape
-def test_only_stains_changes_the_colours_apart_from_each_other(option, apart, shape):
+def test_only_stains_changes_the_colours_apart_from_each_other(option, step, apart, shape):
     grey = np.repeat(np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32), 3, axis=0)
-    steps = {name: composed(option).transforms[name] for name in ("contrast", "brightness")}
-    changed = [Augmentation(steps)({"source": grey}, seed)["source"] for seed in range(12)]
+    changed = [Augmentation({step: composed(option).transforms[step]})({"source": grey.copy()}, seed)["source"] for seed in range(40)]
     assert any(not np.allclose(array, grey) for array in changed)
     assert any(np.abs(array - array[:1]).max() > 0.1 for array in changed) == apart
+
+
+def test_a_colour_is_shifted_by_a_part_of_its_own_deviation():
+    image = np.stack([np.tile([0.0, 2.0], (4, 4)), np.tile([0.0, 20.0], (4, 4))]).astype(np.float32)
+    shifts = np.array([Augmentation({"step": Brightness(1.0, 0.5)})({"source": image.copy()}, seed)["source"] - image for seed in range(50)])
+    assert np.ptp(shifts, axis=(2, 3)).max() < 1e-5
+    largest = np.abs(shifts).max(axis=(0, 2, 3))
+    assert (largest <= [0.5, 5]).all()
+    assert (largest > [0.4, 4]).all()
+
+
+def test_a_negative_shift_is_refused():
+    with pytest.raises(ValueError, match=r"got -1; change augmentation.transforms.brightness.factors"):
+        Brightness(factors=-1)

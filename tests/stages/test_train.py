@@ -119,6 +119,26 @@ def test_embedseg_starts_from_a_trained_one_without_shifting_it_again(im2im):
     assert all(torch.equal(start[name], end[name]) for name in trainable)
 
 
+def test_embedseg_goes_on_with_the_scale_that_it_was_trained_with(im2im, capsys):
+    scale = ["framework.start_sigma=0.4", "framework.criterion.extent=128"]
+    first = im2im(*small("embedseg"), *scale, "network=fnet")
+    for settings, told in (
+        (["network=fnet", f"init={first}"], "framework.start_sigma=0.4, got 1.0; set framework.start_sigma=0.4"),
+        (["network=fnet", f"init={first}", scale[0]], "framework.criterion.extent=128, got 1024.0; set framework.criterion.extent=128"),
+    ):
+        with pytest.raises(SystemExit):
+            im2im(*small("embedseg"), *settings)
+        assert told in capsys.readouterr().err
+    im2im(*small("embedseg"), *scale, "network=fnet", f"init={first}")
+
+
+def test_a_batch_norm_of_one_pixel_is_told_with_the_keys(im2im, capsys):
+    few = [setting for setting in SMALL if not setting.startswith(("patch_size", "batch_size"))]
+    with pytest.raises(SystemExit):
+        im2im(*few, "patch_size=[4,4]", "batch_size=1")
+    assert "got a batch of (1, 1, 4, 4); raise batch_size or patch_size" in capsys.readouterr().err
+
+
 def test_starting_from_a_network_of_another_width_is_refused(trained, im2im, capsys):
     with pytest.raises(SystemExit):
         im2im(f"init={trained}", *SMALL, "network.channels=3")
