@@ -164,7 +164,9 @@ def test_only_stains_changes_the_colours_apart_from_each_other(option, step, apa
 
 def test_a_colour_is_shifted_by_a_part_of_its_own_deviation():
     image = np.stack([np.tile([0.0, 2.0], (4, 4)), np.tile([0.0, 20.0], (4, 4))]).astype(np.float32)
-    shifts = np.array([Augmentation({"step": Brightness(1.0, 0.5)})({"source": image.copy()}, seed)["source"] - image for seed in range(50)])
+    shifts = np.array(
+        [Augmentation({"step": Brightness(1.0, 0.5)})({"source": image.copy()}, seed)["source"] - image for seed in range(50)]
+    )
     assert np.ptp(shifts, axis=(2, 3)).max() < 1e-5
     largest = np.abs(shifts).max(axis=(0, 2, 3))
     assert (largest <= [0.5, 5]).all()
