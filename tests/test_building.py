@@ -14,3 +14,10 @@ def test_what_is_nested_arrives_as_plain_containers():
     built = build(node)
     assert type(built["sizes"]) is list
     assert type(built["of"]) is dict
+
+
+def test_what_a_node_points_to_still_follows_other_keys_afterwards():
+    config = OmegaConf.create({"rate": 1.0, "part": {"low": "${rate}"}, "made": {"_target_": "builtins.dict", "part": "${part}"}})
+    assert build(config.made) == {"part": {"low": 1.0}}
+    config.rate = 2.0
+    assert build(config.made) == {"part": {"low": 2.0}}

@@ -220,6 +220,15 @@ def test_a_training_resumed_twice_goes_on_each_time(im2im):
     assert yaml.safe_load((run / "config.yaml").read_text())["run"] is None
 
 
+def test_schedule_and_rate_of_a_resumed_training_follow_the_command_line(im2im):
+    run = im2im(*SMALL)
+    im2im(f"run={run}", "mode=train", "max_epochs=3", "learning_rate=0.01")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    optimization = config["framework"]["optimization"]
+    assert optimization["scheduler"]["max_epochs"] == 3
+    assert optimization["optimizer"]["lr"] == 0.01
+
+
 def test_dropout_goes_on_with_its_random_numbers(im2im):
     small = [setting for setting in SMALL if not setting.startswith("network")]
     settings = ["network=unet", "network.channels=[4,8]", "network.strides=[2]", "+network.dropout=0.3", *small]
