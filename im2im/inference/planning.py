@@ -98,7 +98,15 @@ class Halo:
 
     def smallest(self, axis: int, multiple: int) -> int:
         """Give the smallest length of a tile, in multiples, of which both sides leave one to write."""
-        return next(count for count in itertools.count(1) if 2 * _ceil(self.along(axis, count * multiple), multiple) < count)
+        return next(count for count in itertools.count(1) if self._leaves_room(axis, count, multiple))
+
+    def largest(self, axis: int, count: int, multiple: int) -> int:
+        """Give the largest such length up to ``count`` multiples, or the smallest where all are longer."""
+        fitting = (shorter for shorter in range(count, 0, -1) if self._leaves_room(axis, shorter, multiple))
+        return next(fitting, None) or self.smallest(axis, multiple)
+
+    def _leaves_room(self, axis: int, count: int, multiple: int) -> bool:
+        return 2 * _ceil(self.along(axis, count * multiple), multiple) < count
 
 
 def choose_tile(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
@@ -147,7 +155,7 @@ def _cube(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels:
     for rank, axis in enumerate(shortest_first):
         side = left ** (1 / (len(shape) - rank)) + 1e-6
         if shape[axis] > side:
-            tile[axis] = min(max(int(side) // multiple[axis], halo.smallest(axis, multiple[axis])) * multiple[axis], shape[axis])
+            tile[axis] = min(halo.largest(axis, int(side) // multiple[axis], multiple[axis]) * multiple[axis], shape[axis])
         left /= tile[axis]
     return tuple(tile)
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from im2im.inference.planning import Halo, choose_tile, for_axes, plan, plan_grid, round_up
@@ -117,6 +117,7 @@ def test_the_chosen_tile_computes_the_fewest_voxels(shape, multiple, max_voxels,
     st.sampled_from([0, 0.1, 0.25, 0.5, 0.6, 0.9]),
     st.integers(1, 10**7),
 )
+@example([(1, 8), (3, 1)], 0.5, 4)  # half of 2 pixels rounds to none left, half of 1 pixel to one
 def test_a_chosen_tile_is_within_its_number_of_voxels_and_has_room_for_its_overlap(axes, overlap, max_voxels):
     shape, multiple = zip(*axes, strict=True)
     tile = choose_tile(shape, Halo(overlap), multiple, max_voxels)
