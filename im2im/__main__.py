@@ -1,10 +1,13 @@
 """The command line: ``python -m im2im`` and the console script ``im2im``."""
 
+import atexit
 import difflib
 import itertools
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +21,9 @@ from omegaconf import OmegaConf
 
 from im2im import app
 from im2im.nesting import leaves
+from im2im.ranks import first_process, started_together
 
 PACKAGE = Path(__file__).resolve().parent
-TRAIN = "im2im.stages.train.train"
 HELP = {"--help", "-h"}
 ONLY_SHOWN = {"--cfg", "-c", *HELP, "--hydra-help", "--info", "-i", "--version"}
 FIXED = {"task", "experiment", "framework", "network"}  # what a finished run is
@@ -35,6 +38,12 @@ def main() -> None:
     store_experiments()
     sys.argv[1:] = with_custom_network(sys.argv[1:])
     name = store_run(sys.argv[1:]) or "config"
+    if started_together() and {"-m", "--multirun"} & set(sys.argv):
+        raise ValueError("a sweep starts its own jobs, got -m in several processes; start one, with hydra/launcher=submitit_slurm")
+    if not first_process():
+        aside = tempfile.mkdtemp(prefix="im2im-")  # the first one writes
+        atexit.register(shutil.rmtree, aside, ignore_errors=True)
+        sys.argv += [f"hydra.run.dir='{aside}'", "hydra.output_subdir=null"]
     hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)(app.job)()
 
 
@@ -97,7 +106,7 @@ def store_run(arguments: list[str]) -> str | None:
     if "splits" in config.data:
         config.data.splits = splits_of(run)
     groups = [path.name for path in sorted(folder("conf").iterdir()) if path.name in given]
-    mode = given.get("mode", "train" if config.mode._target_ == TRAIN else "")
+    mode = given.get("mode", "train" if config.mode._target_ == app.TRAIN else "")
     if mode == "train" and len(runs) > 1:
         raise ValueError(f"several runs predict or evaluate together, got run={given['run']} for mode=train; go on with one of them")
     home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}

@@ -1,9 +1,12 @@
 """From a composed configuration to built objects and one stage. The configuration ends here."""
 
+import json
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,8 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from im2im import resolvers  # noqa: F401
 from im2im.building import build
 from im2im.nesting import leaves
+from im2im.ranks import first_process
 
 log = logging.getLogger("im2im")
+
+TRAIN = "im2im.stages.train.train"
 
 EXPECTED = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ImportError, InstantiationException)
 
@@ -38,9 +44,16 @@ def run(cfg: DictConfig) -> Any:
     from im2im.hardware import choose_precision
     from im2im.targets import check_targets
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    if not first_process():
+        logging.disable(logging.WARNING)  # the first one speaks
+        warnings.simplefilter("ignore")
+        if cfg.mode._target_ != TRAIN:
+            return None
+    for chatter in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of the trainer's own making
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is the same in all processes
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)
@@ -54,8 +67,48 @@ def run(cfg: DictConfig) -> Any:
     save(cfg)
     callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, precision=precision)
+    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
     return build(cfg.mode)(trainer, framework, data)
+
+
+def side_by_side(cfg: DictConfig) -> dict[str, Any]:
+    """Give what the trainer needs for several processes; nothing for one.
+
+    Raises:
+        ValueError: If something else started several processes, but each is to train alone.
+    """
+    from im2im.hardware import count_devices
+
+    count, nodes = count_devices(cfg.hardware.devices, cfg.hardware.accelerator), cfg.hardware.get("num_nodes", 1)
+    if count * nodes == 1:
+        if not first_process():
+            raise ValueError(
+                f"several processes were started, got hardware.devices={cfg.hardware.devices}; set hardware=slurm or start one"
+            )
+        return {}
+    import torch
+
+    from im2im.launching import Together
+
+    on_gpu = cfg.hardware.accelerator != "cpu" and torch.cuda.is_available()
+    configuration: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {"strategy": Together(configuration), "sync_batchnorm": on_gpu, "use_distributed_sampler": False}
+
+
+def follow() -> None:
+    """Be a further process of a training: run the configuration on stdin, and end with the process that wrote it."""
+    cfg = OmegaConf.create(json.loads(sys.stdin.readline()))
+    Thread(target=_end_with_the_first, daemon=True).start()
+    try:
+        run(cfg)
+    except Exception as error:
+        sys.stdout.write(f"{one_line(error)}\n")
+        raise SystemExit(1) from error
+
+
+def _end_with_the_first() -> None:
+    sys.stdin.read()
+    os._exit(1)
 
 
 def read_from_data(cfg: DictConfig, data: Any) -> None:
@@ -103,7 +156,9 @@ def require_meaning(cfg: DictConfig, state: dict[str, Any], path: Path) -> None:
 
 
 def save(cfg: DictConfig) -> None:
-    """Write the resolved configuration to the run folder; ``-cp`` and ``run=`` run it again."""
+    """Write the resolved configuration to the run folder, once; ``-cp`` and ``run=`` run it again."""
+    if not first_process():
+        return
     from im2im.ensemble import runs_of
     from im2im.files import replacing
     from im2im.saved import resolved

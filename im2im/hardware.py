@@ -1,5 +1,6 @@
 """What the machine can do well."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -31,6 +32,26 @@ def choose_precision(wanted: str, accelerator: str, spatial_dims: int) -> str:
     if accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if spatial_dims == 2 and multiplies_bfloat16() else "32-true"
+
+
+def count_devices(devices: int | str | Sequence[int], accelerator: str) -> int:
+    """Count the processes of a training on one machine: one on each GPU, or as many as wanted on a CPU.
+
+    Args:
+        devices: A number, the numbers of GPUs, or "auto" for every GPU.
+        accelerator: "auto", "cpu" or "gpu".
+
+    Raises:
+        ValueError: If it is none of these, or more than there are.
+    """
+    gpus = torch.cuda.device_count() if accelerator != "cpu" else 0
+    listed = isinstance(devices, Sequence) and not isinstance(devices, str)
+    count = len(devices) if listed else (gpus or 1) if devices in {"auto", -1} else devices  # type: ignore[arg-type]
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"hardware.devices is a number, a list of GPUs or auto, got {devices}; set hardware.devices=1 or more")
+    if 0 < gpus < count:
+        raise ValueError(f"this machine has {gpus} GPU{'s' * (gpus > 1)}, got hardware.devices={devices}; set hardware.devices={gpus}")
+    return count
 
 
 def refuse_wrong_gradients(precision: str, device: str, spatial_dims: int) -> None:

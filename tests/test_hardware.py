@@ -31,3 +31,22 @@ def test_wrong_gradients_are_refused():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match=r"hardware\.precision is one of .* got bf16-true"):
         hardware.choose_precision("bf16-true", "cpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("devices", "accelerator", "gpus", "count"),
+    [(1, "auto", 0, 1), (4, "cpu", 1, 4), ("auto", "auto", 3, 3), (-1, "gpu", 2, 2), ("auto", "cpu", 3, 1), ([0, 2], "gpu", 3, 2)],
+)
+def test_devices_are_counted(devices, accelerator, gpus, count, monkeypatch):
+    monkeypatch.setattr(hardware.torch.cuda, "device_count", lambda: gpus)
+    assert hardware.count_devices(devices, accelerator) == count
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [(0, "got 0"), ("two", "got two"), (True, "got True"), (3, "has 2 GPUs, got hardware.devices=3; set hardware.devices=2")],
+)
+def test_a_number_of_devices_that_there_cannot_be_is_refused(devices, told, monkeypatch):
+    monkeypatch.setattr(hardware.torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=told):
+        hardware.count_devices(devices, "auto")

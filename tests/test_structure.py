@@ -32,12 +32,27 @@ LEVELS = [
         "targets",
         "randomness",
         "hardware",
+        "launching",
         "clustering",
         "postprocess",
         "overlap",
     },
     {"macenko", "statistics"},
-    {"axes", "files", "affine", "nesting", "embedding", "grid", "ordering", "joining", "memory", "large", "order_statistics"},
+    {
+        "axes",
+        "files",
+        "affine",
+        "nesting",
+        "embedding",
+        "grid",
+        "ordering",
+        "joining",
+        "memory",
+        "parallel",
+        "ranks",
+        "large",
+        "order_statistics",
+    },
 ]
 ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
 

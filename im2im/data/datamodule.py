@@ -19,6 +19,7 @@ from im2im.data.side import Side
 from im2im.data.voxels import check_ratios
 from im2im.io.pairing import Pair, write_splits
 from im2im.normalization import Affine, typical
+from im2im.parallel import processes, rank
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
         patches = self.training_patches(entries)
-        return self._loader(patches, EpochSampler(len(patches), self.seed))
+        return self._loader(patches, EpochSampler(len(patches), self.seed, rank(), processes()))
 
     def val_dataloader(self) -> DataLoader:
         """Give batches of the same patches every time; of training images when there are too few to hold one out."""
@@ -180,9 +181,11 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             log.warning("too few images to hold one out: validation looks at training images, so its figures say nothing about new ones")
             entries = self.entries("train")
-        return self._loader(ValidationPatches(entries, self._cutter(entries), self.sampling))
+        patches = ValidationPatches(entries, self._cutter(entries), self.sampling)
+        enough = len(patches) >= processes()  # else each process looks at all of them, which gives the same means
+        return self._loader(patches, range(rank(), len(patches), processes()) if enough else range(len(patches)))
 
-    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | None = None) -> DataLoader:
+    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | range) -> DataLoader:
         return DataLoader(
             patches,
             batch_size=self.sampling.batch_size,

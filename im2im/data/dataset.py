@@ -134,20 +134,31 @@ class ValidationPatches(Dataset):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Orders the patches of an epoch at random and tells each its epoch, so that a resumed training sees what it would have seen."""
+    """Orders the patches of an epoch at random and tells each its epoch, so that a resumed training sees what it would have seen.
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
+    Processes take turns: together their batches are those of one process with larger batches. Each has the same number of patches,
+    for which some of the epoch's first are seen twice where they do not share out evenly.
+
+    Args:
+        length: Patches of one epoch.
+        seed: Of their order.
+        rank: Number of this process.
+        processes: How many share an epoch.
+    """
+
+    def __init__(self, length: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+        self.length, self.seed, self.rank, self.processes, self.epoch = length, seed, rank, processes, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that comes next; the trainer calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Count the patches of one epoch."""
-        return self.length
+        """Count this process's patches of one epoch."""
+        return (self.length + self.processes - 1) // self.processes
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Give ``(epoch, index)`` in this epoch's order."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return iter([(self.epoch, int(index)) for index in order])
+        shared = np.resize(order, len(self) * self.processes)[self.rank :: self.processes]
+        return iter([(self.epoch, int(index)) for index in shared])

@@ -17,6 +17,7 @@ from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to
 from im2im.networks.stride import InputSize, input_size
 from im2im.normalization import Affine
+from im2im.parallel import Means, agree, average_gradients, gather, own, rank, share_rates
 from im2im.randomness import random_state, restore_random_state
 from im2im.tasks.base import Batch, Task
 
@@ -44,7 +45,8 @@ class Framework(pl.LightningModule):
         self.network, self.task, self.inference, self.optimization = fast_layout(network), task, inference, optimization
         self.record: dict[str, Any] = {}  # what a checkpoint says of the run beside its weights; plain containers only
         self.others: list[Framework] = []  # further trained runs, whose outputs are averaged with this one's
-        self._random_state: dict[str, Any] | None = None
+        self.means = {"train": Means(), "val": Means()}
+        self._random_states: list[dict[str, Any]] = []  # of each process of an interrupted training
         self._sizes: dict[int, InputSize] = {}  # by the identity of a network
         self._predictor: Predictor | None = None
 
@@ -139,6 +141,7 @@ class Framework(pl.LightningModule):
             self.manual_backward(torch.stack(list(losses.values())).sum() / self.optimization.accumulate)
             self.log_terms("train", losses, len(batch["source"]))
         if (batch_idx + 1) % self.optimization.accumulate == 0 or self.trainer.is_last_batch:
+            average_gradients((parameter for group in optimizer.param_groups for parameter in group["params"]), self)
             optimizer.step()
             optimizer.zero_grad()
 
@@ -164,24 +167,30 @@ class Framework(pl.LightningModule):
         return optimizers, schedulers
 
     def on_train_epoch_end(self) -> None:
-        """Log the learning rate of the network, then step the schedules."""
+        """Log the losses and the learning rate of the network, then step the schedules."""
+        self.log_dict(self.means["train"].take())
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         for config in self.trainer.lr_scheduler_configs:
             config.scheduler.step()  # type: ignore[call-arg]
+        share_rates(self.trainer.optimizers)
 
     # --- validation ------------------------------------------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the training's own losses, the loss as ``val/loss`` and the task's metrics, on the same patches each time."""
+        """Add up the training's own losses, the loss as ``val/loss`` and the task's metrics, on the same patches each time."""
         prediction = self(batch["source"])
         terms = {**self.validation_terms(batch, prediction), "loss": self.loss(prediction, batch)}
         self.log_terms("val", terms, len(batch["source"]))
         self.log_scores(batch, prediction)
 
     def log_scores(self, batch: Batch, prediction: Tensor) -> None:
-        """Log the task's metrics of each sample; what is not finite, such as the score of a class that is not there, counts nowhere."""
+        """Add up the task's metrics of each sample; what is not finite, such as the score of a class that is not there, counts nowhere."""
         for scores in self.scores(batch, prediction):
-            self.log_dict({f"val/{name}": value for name, value in scores.items() if math.isfinite(value)}, batch_size=1)
+            self.means["val"].add({f"val/{name}": value for name, value in scores.items() if math.isfinite(value)}, weight=1)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over all samples, wherever they were looked at."""
+        self.log_dict(self.means["val"].take())
 
     def scores(self, batch: Batch, prediction: Tensor) -> list[dict[str, float]]:
         """Compute the task's metrics for every sample of a batch."""
@@ -195,10 +204,8 @@ class Framework(pl.LightningModule):
         return {}
 
     def log_terms(self, stage: str, terms: Terms, batch_size: int) -> None:
-        """Log each term's mean over the epoch as ``stage/name``."""
-        self.log_dict(
-            {f"{stage}/{name}": value.detach() for name, value in terms.items()}, on_step=False, on_epoch=True, batch_size=batch_size
-        )
+        """Add up each term, whose mean over the epoch is logged as ``stage/name``."""
+        self.means[stage].add({f"{stage}/{name}": value.detach().float() for name, value in terms.items()}, batch_size)
 
     # --- what a checkpoint carries ----------------------------------------------------------------------------------
 
@@ -208,16 +215,19 @@ class Framework(pl.LightningModule):
         return Affine.from_dict(self.record["target_scale"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run's record and the state of every random generator."""
-        checkpoint["im2im"] = {**self.record, "random": random_state()}
+        """Add the run's record and the state of every random generator of each process."""
+        checkpoint["im2im"] = {**self.record, "random": gather(random_state())}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the record; the random state waits for the training to start."""
         self.record["target_scale"] = checkpoint["im2im"]["target_scale"]
-        self._random_state = checkpoint["im2im"]["random"]
+        self._random_states = checkpoint["im2im"]["random"]
 
     def on_train_start(self) -> None:
-        """Go on with the random numbers of the interrupted training."""
-        if self._random_state is not None:
-            restore_random_state(self._random_state)
-            self._random_state = None
+        """Start as the first process does, with random numbers of its own, or with those of the interrupted training."""
+        agree(self, self.trainer.optimizers)
+        if self._random_states:
+            restore_random_state(own(self._random_states))
+        if rank() >= len(self._random_states):
+            torch.manual_seed(torch.initial_seed() + rank())
+        self._random_states = []

@@ -15,6 +15,7 @@ from im2im.frameworks.judge import Judge
 from im2im.frameworks.optimization import Optimization
 from im2im.losses.reconstruction import weighted_mean
 from im2im.networks.layers import fast_layout
+from im2im.parallel import gather, own
 from im2im.tasks.base import Batch, Task
 
 log = logging.getLogger(__name__)
@@ -185,14 +186,14 @@ class CycleGAN(Framework):
     # --- what a checkpoint carries --------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the pools of earlier predictions."""
+        """Add the pools of earlier predictions of each process."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["pools"] = {side: judge.pool.images for side, judge in self.judges.items()}
+        checkpoint["pools"] = gather({side: [image.cpu() for image in judge.pool.images] for side, judge in self.judges.items()})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up."""
         super().on_load_checkpoint(checkpoint)
-        for side, images in checkpoint["pools"].items():
+        for side, images in own(checkpoint["pools"]).items():
             self.judges[side].pool.images = list(images)
 
 

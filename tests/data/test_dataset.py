@@ -105,3 +105,16 @@ def test_labels_are_filled_up_with_background_not_mirrored(size):
     assert sample["target"].sum() == 30 * sample["target"][0][region].size
     assert sample["cost_map"].sum() == sample["cost_map"][0][region].size
     assert (sample["source"] == 3).all()
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_patches_of_an_epoch_and_take_as_many_steps(processes):
+    shares = [list(EpochSampler(20, 0, rank, processes)) for rank in range(processes)]
+    assert {len(share) for share in shares} == {len(EpochSampler(20, 0, 0, processes))} == {-(-20 // processes)}
+    together = [place for turn in zip(*shares, strict=True) for place in turn]
+    assert together[:20] == list(EpochSampler(20, 0))
+    assert len(together) - 20 < processes
+
+
+def test_fewer_patches_than_processes_still_give_each_one():
+    assert [len(list(EpochSampler(2, 0, rank, 5))) for rank in range(5)] == [1] * 5

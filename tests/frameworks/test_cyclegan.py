@@ -121,7 +121,7 @@ def test_an_interrupted_training_goes_on_with_its_pools(make_cyclegan, fit, tmp_
     fit(resumed, batch_size=2, max_epochs=2, resume=tmp_path / "half.ckpt")
     assert values(resumed) == values(whole) != values(half)
     state = torch.load(tmp_path / "half.ckpt", weights_only=True)
-    state["pools"] = {side: [] for side in state["pools"]}
+    state["pools"] = [{side: [] for side in pools} for pools in state["pools"]]
     torch.save(state, tmp_path / "empty.ckpt")
     fit(fresh, batch_size=2, max_epochs=2, resume=tmp_path / "empty.ckpt")
     assert values(fresh) != values(whole)
