@@ -85,7 +85,7 @@ class ImageData(pl.LightningDataModule):
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left
             self._memory_left -= gigabytes(opened) if keep else 0
-            self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers)
+            self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers, self.images.shortcuts.store)
         return self._entries[split]
 
     def require_channels(self, in_channels: int, target_channels: int | None = None) -> None:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from im2im.data.index import Entry
+from im2im.data.known import known_scale
 from im2im.data.side import Side
 from im2im.io.image import Image
+from im2im.io.store import Store
 
 GIGABYTE = 2**30
 
@@ -20,7 +23,7 @@ def gigabytes(entries: list[Entry]) -> float:
     return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in images.values()) / GIGABYTE
 
 
-def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers: int) -> list[Entry]:
+def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers: int, store: Store | None = None) -> list[Entry]:
     """Fit the normalization of every entry; each image is read once, in however many entries it is.
 
     Args:
@@ -29,23 +32,29 @@ def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers
         target: How targets are normalized.
         keep: Read the images into memory once and for all.
         workers: Threads that read.
+        store: Knows the statistics of images that were fitted before.
     """
+    known = store or Store()
 
     def fit_source(entry: Entry) -> Entry:
-        entry = _in_memory(entry, ("source",)) if keep else entry
-        return replace(entry, source_scale=source.fit(entry.source, entry.time))
+        read = _in_memory(entry, ("source",)) if keep else entry
+        scale = known_scale(known, source, entry.source, entry.time, None, lambda: source.fit(read.source, read.time))
+        return replace(read, source_scale=scale)
 
     def fit_target(entry: Entry) -> Entry:
-        entry = _in_memory(entry, ("target", "cost_map")) if keep else entry
-        return replace(entry, target_scale=target.fit(entry.target, entry.time, entry.cost_map))
+        read = _in_memory(entry, ("target", "cost_map")) if keep else entry
+        find = partial(target.fit, read.target, read.time, read.cost_map)
+        return replace(read, target_scale=known_scale(known, target, entry.target, entry.time, entry.cost_map, find))
 
     with ThreadPoolExecutor(max(workers, 2)) as pool:
         sources = _each_once(pool, fit_source, [(id(entry.source), entry.time) for entry in entries], entries)
         targets = _each_once(pool, fit_target, [(id(entry.target), id(entry.cost_map), entry.time) for entry in entries], entries)
-        return [
+        found = [
             replace(right, name=entry.name, source=left.source, source_scale=left.source_scale, matched=entry.matched, paired=entry.paired)
             for entry, left, right in zip(entries, sources(), targets(), strict=True)
         ]
+    known.write()
+    return found
 
 
 def _each_once(

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from im2im.axes import Region
+from im2im.data.shortcuts import Shortcuts
 from im2im.data.side import Side
 from im2im.data.synthetic import WRITTEN, SyntheticCells, write_folder
 from im2im.io.image import Image
@@ -43,7 +44,13 @@ class Entry:
 
 
 class Images(Protocol):
-    """Where pairs come from: files on disk, or the built-in simulation."""
+    """Where pairs come from: files on disk, or the built-in simulation.
+
+    Attributes:
+        shortcuts: Spare a second look into images that were read before.
+    """
+
+    shortcuts: Shortcuts
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List all pairs, each with its split; when evaluating, data without a test split are all test."""
@@ -72,6 +79,7 @@ class Files:
         seed: Of the split.
         splits: A ``splits.csv`` whose assignment is kept instead of drawing one; images that it does not list are left out.
         exclusion: The files given as cost maps say the opposite: pixels that are not 0 are excluded.
+        shortcuts: Spare a second look into images that were read before.
     """
 
     layout: Layout
@@ -79,6 +87,7 @@ class Files:
     seed: int = 0
     splits: str | None = None
     exclusion: bool = False
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
         """List all pairs, each with its split."""
@@ -89,7 +98,7 @@ class Files:
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open the files of one pair, see :func:`open_pair`."""
-        return open_pair(pair, source, target, self.exclusion)
+        return open_pair(pair, self.shortcuts.side(source), self.shortcuts.side(target), self.exclusion)
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Synthetic:
         folder: Where to write them as files too, for data=folders or for looking at; nothing else may be in it.
         root: Not taken: simulated cells come from no folder.
         unpaired: Let training draw another cell's image as the target, as of data that are no pairs.
+        shortcuts: None.
     """
 
     cells: SyntheticCells
@@ -113,6 +123,7 @@ class Synthetic:
     folder: str | None = None
     root: str | None = None
     unpaired: bool = False
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
 
     def __post_init__(self) -> None:
         """Refuse a folder that would silently not be read."""
@@ -178,7 +189,9 @@ def _cost_maps(pair: Pair, target: Side, sources: list[Image], exclusion: bool) 
         _check_shapes(left, cost_map)
     if len(opened) != len(sources):
         raise ValueError(f"{pair.cost_map} has {len(opened)} scenes, {pair.source} has {len(sources)}; choose with data.scenes")
-    return [replace(one, load=Included(one.load), dtype=np.dtype(np.uint8)) for one in opened] if exclusion else opened
+    if not exclusion:
+        return opened
+    return [replace(one, load=Included(one.load), dtype=np.dtype(np.uint8), part=f"{one.part} reversed") for one in opened]
 
 
 @dataclass(frozen=True)

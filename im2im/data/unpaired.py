@@ -8,6 +8,7 @@ import numpy as np
 
 from im2im.axes import Region
 from im2im.data.index import Entry, open_pair
+from im2im.data.shortcuts import Shortcuts
 from im2im.data.side import Side
 from im2im.io.image import Image
 from im2im.io.pair import Pair
@@ -25,6 +26,7 @@ class UnpairedFiles:
         seed: Of the split.
         splits: A ``splits.csv`` whose assignment is kept instead of drawing one; images that it does not list are left out.
         match: False: one stem means nothing, and nothing is scored.
+        shortcuts: Spare a second look into images that were read before.
     """
 
     layout: Callable[[], tuple[list[Pair], list[Pair]]]
@@ -32,6 +34,7 @@ class UnpairedFiles:
     seed: int = 0
     splits: str | None = None
     match: bool = True
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
     _opened: dict[tuple[str, Path], list[Image]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def pairs(self, evaluating: bool = False) -> list[Pair]:
@@ -55,6 +58,7 @@ class UnpairedFiles:
         Raises:
             ValueError: If matched files differ in scenes, time points or spatial shape.
         """
+        source, target = self.shortcuts.side(source), self.shortcuts.side(target)
         if pair.matched:
             yield from (replace(entry, paired=False) for entry in open_pair(pair, source, target))
             return
@@ -73,7 +77,7 @@ class UnpairedFiles:
 
 def frame(image: Image, time: int) -> Image:
     """Give one time point of an image, of which nothing is read here."""
-    return replace(image, shape=(1, *image.shape[1:]), load=Frame(image.load, time))
+    return replace(image, shape=(1, *image.shape[1:]), load=Frame(image.load, time), part=f"{image.part} at {time}")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Image:
         scene: Name of the scene, "" when the file has only one.
         pixel_size: ZYX in micrometres, None where unknown.
         channel_names: One per channel, or none.
+        part: Says which part of the scene this is, "" for all of it.
+        others: Files beside ``path`` that hold pixels of it.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class Image:
     scene: str = ""
     pixel_size: PixelSize = UNKNOWN_SIZE
     channel_names: tuple[str, ...] = ()
+    part: str = ""
+    others: tuple[Path, ...] = ()
 
     def read(self, region: Region | None = None) -> np.ndarray:
         """Read a region, or everything, as TCZYX.

@@ -1,14 +1,84 @@
 """What one training sample consists of, on disk."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class _Kept:
+    """A field of a pair that is kept in a slot: a hundred thousand pairs shall take little memory.
+
+    Args:
+        default: Of the field, none where it must be given.
+    """
+
+    def __init__(self, *default: Any) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn the field's name."""
+        self.name, self.slot = name, f"_{name}"
+
+    def __get__(self, pair: Any, owner: type) -> Any:
+        """Give the field, or of the class its default."""
+        if pair is not None:
+            return getattr(pair, self.slot)
+        if not self.default:
+            raise AttributeError(self.name)
+        return self.default[0]
+
+    def __set__(self, pair: Any, value: Any) -> None:
+        """Keep the field."""
+        object.__setattr__(pair, self.slot, value)
+
+
+class File(NamedTuple):
+    """A path in two parts: many files share their folder."""
+
+    folder: Path
+    name: str
+
+
+def in_folder(folder: Path, name: str) -> Any:
+    """Give a path as a pair keeps it."""
+    return File(folder, name)
+
+
+class _KeptPath(_Kept):
+    """A path, or nothing, kept as a file."""
+
+    folders: ClassVar[dict[str, Path]] = {}  # one object for each
+
+    def __get__(self, pair: Any, owner: type) -> Any:
+        """Give the path."""
+        folder = None if pair is None else getattr(pair, f"{self.slot}_folder")
+        return super().__get__(pair, owner) if folder is None else folder / getattr(pair, self.slot)
+
+    def __set__(self, pair: Any, value: Path | File | None) -> None:
+        """Take it apart."""
+        if isinstance(value, Path):
+            parent = os.path.dirname(value)
+            value = File(self.folders.setdefault(parent, Path(parent)), value.name)
+        folder, name = value or (None, None)
+        object.__setattr__(pair, f"{self.slot}_folder", folder)
+        object.__setattr__(pair, self.slot, name)
+
+
+kept: Any = _Kept
+kept_path: Any = _KeptPath
+
+
+class _Slots:
+    fields = ("name", "source", "target", "cost_map", "split", "group", "scene", "channel", "matched")
+    __slots__ = (*(f"_{field}" for field in fields), *(f"_{field}_folder" for field in ("source", "target", "cost_map")))
+
+
+@dataclass(frozen=True)
+class Pair(_Slots):
     """Files that belong together.
 
     Args:
@@ -23,15 +93,17 @@ class Pair:
         matched: Whether source and target show the same; not so where data are unpaired.
     """
 
-    name: str
-    source: Path
-    target: Path | None
-    cost_map: Path | None = None
-    split: str | None = None
-    group: str | None = None
-    scene: str | int | None = None
-    channel: str | int | None = None
-    matched: bool = True
+    __slots__ = ()
+
+    name: str = kept()
+    source: Path = kept_path()  # noqa: RUF009
+    target: Path | None = kept_path()  # noqa: RUF009
+    cost_map: Path | None = kept_path(None)  # noqa: RUF009
+    split: str | None = kept(None)
+    group: str | None = kept(None)
+    scene: str | int | None = kept(None)
+    channel: str | int | None = kept(None)
+    matched: bool = kept(True)
 
 
 def group_of(stem: str, pattern: str | None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from im2im.io.columns import read_columns
 from im2im.io.formats import IMAGE, TABLE, ZARR, kind
 from im2im.io.listing import by_stem, image_names, refuse_single, split_folders
-from im2im.io.pair import Pair, group_of
+from im2im.io.pair import Pair, group_of, in_folder
 from im2im.io.splits import as_test, keep_splits, split, write_splits
 from im2im.io.table import Table
 
@@ -88,23 +88,27 @@ class Tagged:
         return _matched(dict.fromkeys(tags, folder), files, part, self.group)
 
 
-def _matched(at: Mapping[str, Path], files: Mapping[str, Mapping[str, str]], part: str | None, group: str | None) -> list[Pair]:
+def _matched(at: Mapping[str, Path], files: Mapping[str, dict[str, str]], part: str | None, group: str | None) -> list[Pair]:
     sources, targets, cost_maps = files["source"], files["target"], files["cost_map"]
     refuse_single(sources, targets, "sources", f"target of the same stem in {at['target']}")
     refuse_single(targets, sources, "targets", f"source of the same stem in {at['source']}")
     refuse_single(cost_maps, sources, "cost maps", f"source of the same stem in {at['source']}")
-    folder, target_folder, cost_folder = at["source"], at["target"], at["cost_map"]
     return [
         Pair(
             stem,
-            folder / name,
-            target_folder / targets[stem],
-            cost_folder / cost_maps[stem] if stem in cost_maps else None,
+            in_folder(at["source"], name),
+            in_folder(at["target"], _same(name, targets.pop(stem))),
+            in_folder(at["cost_map"], cost_maps[stem]) if stem in cost_maps else None,
             part,
             group_of(stem, group),
         )
         for stem, name in sources.items()
     ]
+
+
+def _same(one: str, other: str) -> str:
+    """Give the one object where two strings are equal."""
+    return one if one == other else other
 
 
 def list_images(path_or_glob: str) -> list[Path]:

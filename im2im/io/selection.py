@@ -68,7 +68,8 @@ class Selection:
         chosen = [part or tuple(range(length)) for part, length in zip(parts, image.shape[:3], strict=True)]
         load = SelectedPart(image, chosen[0], chosen[1], chosen[2], self.project)
         names = tuple(image.channel_names[index] for index in load.channels) if image.channel_names else ()
-        view = replace(image, shape=load.shape, load=load, channel_names=names)
+        part = f"t{load.times} c{load.channels} z{load.planes} {load.project or ''}"
+        view = replace(image, shape=load.shape, load=load, channel_names=names, part=part)
         if not self.project:
             return view
         dtype = np.dtype(np.float32) if self.project == "mean" else image.dtype

@@ -41,7 +41,8 @@ def _image(path: Path, axes: str | None, letters: str, pages: StoredPages | Enco
     resolved = file_axes(path, pages.shape, letters, axes)
     image = Image.from_array(pages, resolved, pixel_size=metadata.pixel_size)
     names = metadata.channel_names if len(metadata.channel_names) == image.shape[1] else ()
-    return replace(image, path=path, scene=metadata.scene, channel_names=names)
+    others = {Path(page.path) for page in pages.pages} - {pages.path} if isinstance(pages, EncodedPages) else ()
+    return replace(image, path=path, scene=metadata.scene, channel_names=names, others=tuple(sorted(others)))
 
 
 def _open_series(path: Path, series: tifffile.TiffPageSeries, axes: str | None) -> tuple[str, StoredPages | EncodedPages]:

@@ -75,10 +75,12 @@ def _open_all(data: ImageData) -> tuple[dict[str, list[Entry]], list[Finding]]:
     """Open and fit every pair, by split; what cannot be read is named and the rest goes on."""
     entries: dict[str, list[Entry]] = {name: [] for name in SPLITS}
     findings = []
+    store = data.images.shortcuts.store
+    store.freeze()
     for pair in track(data.pairs, "reading", transient=True):
         try:
             opened = list(data.images.open(pair, data.source, data.target))
-            entries[str(pair.split)] += fitted(opened, data.source, data.target, keep=False, workers=1)
+            entries[str(pair.split)] += fitted(opened, data.source, data.target, keep=False, workers=1, store=store)
         except (ValueError, OSError) as error:
             findings.append(Finding("wrong", "reading", str(error)))
     counts = {name: sum(pair.split == name for pair in data.pairs) for name in SPLITS}

@@ -8,6 +8,7 @@ import tifffile
 
 from im2im.axes import to_tczyx
 from im2im.io.reader import AutoReader
+from im2im.io.record import to_record
 from im2im.io.tiff import open_tiff
 
 REGION = (slice(1, 2), slice(0, 2), slice(1, 3), slice(17, 40), slice(5, 30))
@@ -284,6 +285,8 @@ def test_a_set_of_files_counts_once(tmp_path):
         tifffile.imwrite(tmp_path / name, np.full((8, 8), time, np.uint8), **described)
     (image,) = open_tiff(tmp_path / names[0])
     assert image.read()[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
+    assert image.others == tuple(tmp_path / name for name in names[1:])
+    assert to_record(image) is None
     for name in names[1:]:
         with pytest.raises(ValueError, match=f"{name}.*part of the image that begins in .*{names[0]}; name that file alone"):
             open_tiff(tmp_path / name)
