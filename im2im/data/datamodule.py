@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
-from im2im.data.fitting import fitted, gigabytes
+from im2im.data.fitting import fitted
 from im2im.data.index import Entry, Images
+from im2im.data.keeping import Keeping, gigabytes
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.data.voxels import check_ratios
@@ -83,7 +84,7 @@ class ImageData(pl.LightningDataModule):
                 self._check_channels(entry, opened[0])
             if split == "train":
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
-            keep = gigabytes(opened) <= self._memory_left
+            keep = gigabytes(opened) <= self._memory_left and not (split == "train" and self._partial)
             self._memory_left -= gigabytes(opened) if keep else 0
             self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers, self.images.shortcuts.store)
         return self._entries[split]
@@ -160,7 +161,14 @@ class ImageData(pl.LightningDataModule):
 
     def training_patches(self, entries: list[Entry]) -> TrainingPatches:
         """Give random, augmented patches of entries."""
-        return TrainingPatches(entries, self._cutter(entries), self.sampling, self.augmentation, self.seed)
+        cutter, keeping = self._cutter(entries), Keeping(self._memory_left / max(self.workers, 1)) if self._partial else None
+        plan = self.sampling.places(entries, self.target, self.sampling, self.images.shortcuts.store)
+        return TrainingPatches(entries, cutter, plan, self.augmentation, self.seed, keeping)
+
+    @property
+    def _partial(self) -> bool:
+        """Whether an epoch takes a part of the training images only."""
+        return self.sampling.fraction_per_epoch < 1
 
     def batch(self, entries: list[Entry]) -> dict[str, Any]:
         """Give one batch of training patches."""

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset, Sampler
 
 from im2im.data.augment import Augmentation
 from im2im.data.index import Entry
-from im2im.data.patches import Region, Sampling, fill_up, grid_regions, random_region
+from im2im.data.keeping import Keeping
+from im2im.data.patches import Plan, Region, Sampling, fill_up, grid_regions, random_region
 from im2im.data.side import Side
 
 Sample = dict[str, Any]
@@ -65,11 +66,27 @@ class TrainingPatches(Dataset):
     Where source and target are not matched, each round through the images gives every source another target, and goes on where
     the last one stopped in the shorter list of the two, so that in the end all its images were seen equally often; region and
     augmentation of the two have nothing to do with each other.
+
+    Args:
+        entries: The images.
+        cutter: Cuts patches.
+        plan: Where they lie.
+        augmentation: Changes them.
+        seed: Of all that is random.
+        keeping: Reads entries into memory for the epoch in which they are used; None reads patch by patch.
     """
 
-    def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling, augmentation: Augmentation, seed: int) -> None:
-        self.entries, self.cutter, self.sampling, self.augmentation, self.seed = entries, cutter, sampling, augmentation, seed
-        self.plan = sampling.places(entries, cutter.target, sampling)
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        cutter: Cutter,
+        plan: Plan,
+        augmentation: Augmentation,
+        seed: int,
+        keeping: Keeping | None = None,
+    ) -> None:
+        self.entries, self.cutter, self.plan = entries, cutter, plan
+        self.augmentation, self.seed, self.keeping = augmentation, seed, keeping
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
@@ -79,17 +96,20 @@ class TrainingPatches(Dataset):
         """Draw patch ``index`` of ``epoch``."""
         epoch, index = place
         rng = np.random.default_rng([self.seed, epoch, index])
-        entry, region = self.plan(index, rng)
+        entry, region = self.plan(epoch, index, rng)
+        entry = entry if entry.matched else self._side_by_side(epoch, index)
+        if self.keeping is not None:
+            entry = self.keeping(epoch, entry)
         if not entry.matched:
-            return self._unmatched(self._side_by_side(epoch, index), rng)
+            return self._unmatched(entry, rng)
         return {**self.augmentation(self.cutter(entry, region), int(rng.integers(2**31))), **facts(entry)}
 
     def _side_by_side(self, epoch: int, index: int) -> Entry:
         """Put a source and a target beside each other: every round through the entries has each image at least once."""
         count = len(self.entries)
-        number, place = divmod(index, count)
-        order = np.random.default_rng([self.seed, epoch, number, 1]).permutation(count)
-        before = (epoch * -(-len(self) // count) + number) * count  # patches of all earlier rounds
+        number, place = divmod(epoch * len(self) + index, count)
+        order = np.random.default_rng([self.seed, number, 1]).permutation(count)
+        before = number * count  # patches of all earlier rounds
         sources, targets = self._lists
         entry, partner = sources[(before + place) % len(sources)], targets[(before + int(order[place])) % len(targets)]
         name = f"{entry.source.path.name} with {partner.target.path.name}"
@@ -104,7 +124,7 @@ class TrainingPatches(Dataset):
     def _unmatched(self, entry: Entry, rng: np.random.Generator) -> Sample:
         """Cut and change source and target independently."""
         shapes = self.cutter.source.spatial_shape(entry.source), self.cutter.target.spatial_shape(entry.target)
-        sample = self.cutter(entry, *(random_region(shape, self.sampling.patch_size, rng) for shape in shapes))
+        sample = self.cutter(entry, *(random_region(shape, self.cutter.patch_size, rng) for shape in shapes))
         of_source, of_target = (self.augmentation(sample, int(rng.integers(2**31))) for _ in range(2))
         return {**of_target, "source": of_source["source"], **facts(entry)}
 

@@ -1,26 +1,15 @@
-"""Statistics of opened images, and which of them stay in memory."""
+"""Statistics of opened images."""
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import numpy as np
 
 from im2im.data.index import Entry
+from im2im.data.keeping import in_memory
 from im2im.data.known import known_scale
 from im2im.data.side import Side
-from im2im.io.image import Image
 from im2im.io.store import Store
-
-GIGABYTE = 2**30
-
-
-def gigabytes(entries: list[Entry]) -> float:
-    """Give the size of all images of entries; an image in several entries counts once."""
-    images = {(id(image), entry.time): image for entry in entries for image in _images(entry)}
-    return sum(int(np.prod(image.shape[1:])) * image.dtype.itemsize for image in images.values()) / GIGABYTE
 
 
 def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers: int, store: Store | None = None) -> list[Entry]:
@@ -37,12 +26,12 @@ def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers
     known = store or Store()
 
     def fit_source(entry: Entry) -> Entry:
-        read = _in_memory(entry, ("source",)) if keep else entry
+        read = in_memory(entry, ("source",)) if keep else entry
         scale = known_scale(known, source, entry.source, entry.time, None, lambda: source.fit(read.source, read.time))
         return replace(read, source_scale=scale)
 
     def fit_target(entry: Entry) -> Entry:
-        read = _in_memory(entry, ("target", "cost_map")) if keep else entry
+        read = in_memory(entry, ("target", "cost_map")) if keep else entry
         find = partial(target.fit, read.target, read.time, read.cost_map)
         return replace(read, target_scale=known_scale(known, target, entry.target, entry.time, entry.cost_map, find))
 
@@ -63,19 +52,3 @@ def _each_once(
     """Start fitting one entry of each key; what comes back waits for them and gives the one of each entry's key."""
     running = {key: pool.submit(fit, entry) for key, entry in dict(zip(keys, entries, strict=True)).items()}
     return lambda: [running[key].result() for key in keys]
-
-
-def _images(entry: Entry) -> list[Image]:
-    """Give the images of an entry."""
-    return [image for image in (entry.source, entry.target, entry.cost_map) if image is not None]
-
-
-def _in_memory(entry: Entry, roles: tuple[str, ...]) -> Entry:
-    """Read one time point of some images of an entry, once and for all."""
-    now = (slice(entry.time, entry.time + 1), *[slice(None)] * 4)
-    opened: dict[str, Image] = {role: getattr(entry, role) for role in roles if getattr(entry, role) is not None}
-    read: dict[str, Any] = {
-        role: Image.from_array(image.read(now), "TCZYX", str(image.path), image.pixel_size, image.channel_names)
-        for role, image in opened.items()
-    }
-    return replace(entry, time=0, **read)

@@ -8,8 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 from im2im.data.index import Entry
+from im2im.data.known import known
 from im2im.data.patches import Plan, Region, Sampling, random_region
 from im2im.data.side import Side
+from im2im.io.store import Store
 
 
 @dataclass(frozen=True)
@@ -19,41 +21,54 @@ class AroundObjects:
     Objects are the numbers above 0 in the first channel of the target; excluded pixels belong to none.
     """
 
-    def __call__(self, entries: Sequence[Entry], target: Side, sampling: Sampling) -> Plan:
-        """Plan an epoch.
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: Sampling, store: Store) -> Plan:
+        """Plan all epochs.
 
         Raises:
-            ValueError: If source and target are not matched.
+            ValueError: If source and target are not matched, or only a part of the images or of the patches is wanted.
         """
+        if sampling.foreground:
+            raise ValueError(f"patches around objects are all foreground, got data.foreground={sampling.foreground}; set it to 0")
+        if sampling.fraction_per_epoch < 1:
+            raise ValueError(
+                f"an epoch has a patch around every object, got data.fraction_per_epoch={sampling.fraction_per_epoch}; set it to 1"
+            )
         if any(not entry.matched for entry in entries):
             raise ValueError(
                 "patches around objects need a target that matches its source; set data.places._target_=im2im.data.patches.Anywhere"
             )
-        return ObjectPlan(entries, target, sampling)
+        return ObjectPlan(entries, target, sampling, store)
 
 
 class ObjectPlan:
-    """Takes the objects in turn. Targets are read once, when the plan is first used."""
+    """Takes the objects in turn. Targets are read once, when the plan is first used, unless the store knows where their objects are."""
 
-    def __init__(self, entries: Sequence[Entry], target: Side, sampling: Sampling) -> None:
-        self.entries, self.target, self.patch_size = entries, target, sampling.patch_size
+    def __init__(self, entries: Sequence[Entry], target: Side, sampling: Sampling, store: Store) -> None:
+        self.entries, self.target, self.patch_size, self.store = entries, target, sampling.patch_size, store
 
     @cached_property
     def places(self) -> list[tuple[Entry, tuple[int, ...] | None]]:
         """Each entry with the middle of each of its objects, or with none."""
-        return [(entry, middle) for entry in self.entries for middle in self._middles(entry)]
+        places = [(entry, middle) for entry in self.entries for middle in self._middles(entry)]
+        self.store.write()
+        return places
 
     def _middles(self, entry: Entry) -> Sequence[tuple[int, ...] | None]:
+        what = f"middles of objects in {self.target.spatial_dims}D"
+        found = known(self.store, what, entry.target, entry.time, entry.cost_map, lambda: self._find(entry))
+        return [tuple(middle) for middle in found] or [None]
+
+    def _find(self, entry: Entry) -> list[tuple[int, ...]]:
         labels = self.target.array(entry.target, time=entry.time)[0]
         if entry.cost_map is not None:
             labels = np.where(self.target.array(entry.cost_map, time=entry.time)[0] > 0, labels, 0)
-        return object_middles(labels) or [None]
+        return object_middles(labels)
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
         return len(self.places)
 
-    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+    def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Give one entry, and the region around one of its objects."""
         entry, middle = self.places[index]
         shape = self.target.spatial_shape(entry.target)

@@ -1,13 +1,16 @@
 """Where patches lie within an image, and how an image that is smaller than a patch is filled up."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from im2im.data.foreground import Density, densities
 from im2im.data.index import Entry
 from im2im.data.side import Side
+from im2im.io.store import Store
 
 Region = tuple[slice, ...]
 
@@ -19,7 +22,7 @@ class Plan(Protocol):
         """Count the patches of one epoch."""
         ...
 
-    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+    def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Give the entry of one patch, and the (Z)YX region of its source."""
         ...
 
@@ -27,34 +30,64 @@ class Plan(Protocol):
 class Places(Protocol):
     """Chooses where training patches lie."""
 
-    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling") -> Plan:
-        """Plan an epoch; nothing is read before the plan is used."""
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling", store: Store) -> Plan:
+        """Plan all epochs; what has to be read for that is read once, and the store remembers what was found."""
         ...
 
 
 @dataclass(frozen=True)
 class Anywhere:
-    """Random patches, as many from each image."""
+    """Random patches, as many from each image, some of them where there is foreground; none of them is excluded as a whole."""
 
-    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling") -> Plan:
-        """Plan an epoch."""
-        return RandomPlan(entries, sampling)
+    def __call__(self, entries: Sequence[Entry], target: Side, sampling: "Sampling", store: Store) -> Plan:
+        """Plan all epochs.
+
+        Raises:
+            ValueError: If foreground is wanted of targets that do not match their source.
+        """
+        if sampling.foreground and any(not entry.matched for entry in entries):
+            raise ValueError(f"only pairs have foreground, got data.foreground={sampling.foreground} for unpaired images; set it to 0")
+        weighed = [entry for entry in entries if entry.matched and (sampling.foreground or entry.cost_map is not None)]
+        maps = {id(entry): densities(entry, target, store) for entry in weighed}
+        store.write()
+        return RandomPlan(entries, sampling, maps)
 
 
 class RandomPlan:
-    """Takes the images in turn, and a random region of each."""
+    """Takes the images in turn, all of them or some in each epoch, and a random region of each.
 
-    def __init__(self, entries: Sequence[Entry], sampling: "Sampling") -> None:
-        self.entries, self.sampling = entries, sampling
+    Args:
+        entries: The images.
+        sampling: How many patches of what size.
+        maps: Where foreground and included pixels are, by the identity of entries that are not drawn from evenly.
+    """
+
+    def __init__(self, entries: Sequence[Entry], sampling: "Sampling", maps: Mapping[int, tuple[Density, Density]]) -> None:
+        self.entries, self.sampling, self.maps = entries, sampling, maps
+        self.per_epoch = math.ceil(sampling.fraction_per_epoch * len(entries))
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
-        return len(self.entries) * self.sampling.patches_per_image
+        return self.per_epoch * self.sampling.patches_per_image
 
-    def __call__(self, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
+    def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Draw a region of one entry."""
-        entry, patch_size = self.entries[index % len(self.entries)], self.sampling.patch_size
-        return entry, random_region(entry.source.shape[5 - len(patch_size) :], patch_size, rng)
+        entry = self._entry(epoch, index)
+        shape = entry.source.shape[5 - len(self.sampling.patch_size) :]
+        if id(entry) in self.maps:
+            foreground, included = self.maps[id(entry)]
+            density = foreground if foreground and rng.random() < self.sampling.foreground else included
+            if density:
+                return entry, density.draw(shape, self.sampling.patch_size, rng)
+        return entry, random_region(shape, self.sampling.patch_size, rng)
+
+    def _entry(self, epoch: int, index: int) -> Entry:
+        """Give the entries in turn; of a fraction each epoch has others, in ever another order, until all were seen."""
+        count = len(self.entries)
+        if self.per_epoch == count:
+            return self.entries[index % count]
+        number, place = divmod(epoch * self.per_epoch + index % self.per_epoch, count)
+        return self.entries[np.random.default_rng(number).permutation(count)[place]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +100,8 @@ class Sampling:
         patches_per_image: Random patches of each training image and epoch.
         validation_patches: Patches of each validation image, the same ones each time.
         places: Chooses where training patches lie.
+        fraction_per_epoch: Share of the training images that an epoch takes, others in each until all were seen.
+        foreground: Share of the patches that are drawn where the target has objects, or is bright, in proportion to their area.
     """
 
     patch_size: tuple[int, ...]
@@ -74,6 +109,8 @@ class Sampling:
     patches_per_image: int = 4
     validation_patches: int = 4
     places: Places = Anywhere()
+    fraction_per_epoch: float = 1.0
+    foreground: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no size, and numbers below one."""
@@ -83,6 +120,10 @@ class Sampling:
         for key in ("batch_size", "patches_per_image", "validation_patches"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}; set {key}=1 or more")
+        if not 0 < self.fraction_per_epoch <= 1:
+            raise ValueError(f"an epoch takes a part of the images, got data.fraction_per_epoch={self.fraction_per_epoch}; set it to 1")
+        if not 0 <= self.foreground <= 1:
+            raise ValueError(f"data.foreground is a share of the patches from 0 to 1, got {self.foreground}; set data.foreground=0.5")
         if min(self.patch_size, default=0) < 1:
             raise ValueError(f"patch_size must be positive, got {self.patch_size}; set patch_size=[128,128]")
 

@@ -12,6 +12,7 @@ from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.io.image import Image
 from im2im.io.selection import Selection
+from im2im.io.store import Store
 from im2im.normalization import Identity, Standard
 
 
@@ -31,9 +32,11 @@ def entry(array: np.ndarray, cost_map: np.ndarray | None = None, normalization=I
     return fitted([opened], one, one, keep=True, workers=1)[0]
 
 
-def patches(entries, size=(4, 4), seed=0, spatial_dims=2, with_cost_map=False) -> TrainingPatches:
+def patches(entries, size=(4, 4), seed=0, spatial_dims=2, with_cost_map=False, **settings) -> TrainingPatches:
     cutter = Cutter(side(spatial_dims), side(spatial_dims), size, with_cost_map)
-    return TrainingPatches(entries, cutter, Sampling(size, 2, patches_per_image=3), Augmentation(), seed)
+    sampling = Sampling(size, 2, patches_per_image=3, **settings)
+    plan = sampling.places(entries, cutter.target, sampling, Store())
+    return TrainingPatches(entries, cutter, plan, Augmentation(), seed)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((12, 13), (4, 4)), ((5, 12, 13), (2, 4, 4))])
@@ -118,3 +121,18 @@ def test_processes_share_the_patches_of_an_epoch_and_take_as_many_steps(processe
 
 def test_fewer_patches_than_processes_still_give_each_one():
     assert [len(list(EpochSampler(2, 0, rank, 5))) for rank in range(5)] == [1] * 5
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_and_epochs_never_repeat_a_patch(processes):
+    array = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+    drawn = patches([entry(array)] * 4)
+    assert len(drawn) == 12
+    for epochs in ([0], [0, 1]):
+        places = []
+        for rank in range(processes):
+            sampler = EpochSampler(len(drawn), 0, rank, processes)
+            for epoch in epochs:
+                sampler.set_epoch(epoch)
+                places += list(sampler)
+        assert len(places) == len({drawn[place]["source"].tobytes() for place in places}) == 12 * len(epochs)

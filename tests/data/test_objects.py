@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
+import tifffile
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, TrainingPatches
 from im2im.data.fitting import fitted
 from im2im.data.index import Entry
-from im2im.data.objects import AroundObjects, object_middles, region_around
+from im2im.data.objects import AroundObjects, ObjectPlan, object_middles, region_around
 from im2im.data.patches import Anywhere, Sampling, random_region
 from im2im.data.side import Side
 from im2im.io.image import Image
+from im2im.io.reader import AutoReader
 from im2im.io.selection import Selection
+from im2im.io.store import NAME, Store
 from im2im.normalization import Identity
 
 
@@ -27,7 +30,8 @@ def patches(labels, places=AroundObjects(), cost_maps=None, matched=True, patch_
         for at, (array, mask) in enumerate(zip(labels, cost_maps or [None] * len(labels), strict=True))
     ]
     sampling = Sampling(size, 2, per_image, places=places)
-    return TrainingPatches(fitted(entries, one, one, True, 1), Cutter(one, one, size, False), sampling, Augmentation(), 0)
+    entries = fitted(entries, one, one, True, 1)
+    return TrainingPatches(entries, Cutter(one, one, size, False), places(entries, one, sampling, Store()), Augmentation(), 0)
 
 
 def with_boxes(shape, **boxes):
@@ -107,3 +111,19 @@ def test_patches_anywhere_are_as_they_have_always_been():
     for epoch, index in ((0, 0), (2, 3), (1, 5)):
         expected = labels[index % 2][random_region(labels[index % 2].shape, (7, 9), np.random.default_rng([0, epoch, index]))]
         np.testing.assert_array_equal(drawn[epoch, index]["source"][0], expected)
+
+
+@pytest.mark.parametrize(("key", "value"), [("fraction_per_epoch", 0.5), ("foreground", 0.5)])
+def test_a_part_of_the_objects_is_refused(key, value):
+    with pytest.raises(ValueError, match=f"data.{key}=0.5; set it to"):
+        AroundObjects()([], side(2), Sampling((4, 4), 2, **{key: value}), Store())
+
+
+def test_where_objects_are_is_found_once(tmp_path):
+    tifffile.imwrite(tmp_path / "labels.tif", with_boxes((40, 50), _3=(slice(10, 13), slice(20, 23))))
+    (image,) = AutoReader()(tmp_path / "labels.tif")
+    store = Store(tmp_path / NAME)
+    places = ObjectPlan([Entry("a", image, image)], side(2), Sampling((4, 4), 2), store).places
+    closed = Image(image.path, image.shape, image.dtype, image.axes, lambda region: pytest.fail("read again"))
+    again = ObjectPlan([Entry("a", closed, closed)], side(2), Sampling((4, 4), 2), Store(tmp_path / NAME)).places
+    assert [middle for _, middle in places] == [middle for _, middle in again] == [(11, 21)]

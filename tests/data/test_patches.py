@@ -1,7 +1,12 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from im2im.data.patches import Sampling, fill_up, grid_regions, random_region
+from im2im.data.index import Entry
+from im2im.data.patches import Anywhere, Sampling, fill_up, grid_regions, random_region
+from im2im.io.image import Image
+from im2im.io.store import Store
 
 
 @pytest.mark.parametrize(("shape", "patch"), [((20, 30), (8, 8)), ((9, 20, 30), (4, 8, 8))])
@@ -48,3 +53,25 @@ def test_a_patch_size_that_is_none_is_refused_by_its_name(patch_size):
 def test_sampling_refuses_nothing(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Sampling(**{"patch_size": (8, 8), "batch_size": 1, **settings})
+
+
+@pytest.mark.parametrize(("fraction", "per_epoch"), [(1.0, 10), (0.3, 3), (0.01, 1)])
+def test_a_fraction_of_the_images_goes_on_with_others_until_all_were_seen(fraction, per_epoch):
+    entries = [Entry(str(number), *[Image.from_array(np.zeros((9, 9)), "YX")] * 2) for number in range(10)]
+    sampling = Sampling((8, 8), 1, patches_per_image=2, fraction_per_epoch=fraction)
+    plan = Anywhere()(entries, None, sampling, Store())
+    assert len(plan) == 2 * per_epoch
+    names = [[plan(epoch, index, np.random.default_rng(0))[0].name for index in range(len(plan))] for epoch in range(60)]
+    assert all(Counter(epoch) == dict.fromkeys(epoch, 2) for epoch in names if len(set(epoch)) == per_epoch)
+    counts = Counter(name for epoch in names for name in epoch)
+    assert len(counts) == 10
+    assert max(counts.values()) - min(counts.values()) <= 2
+    assert per_epoch == 10 or names[0] != names[10]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("fraction_per_epoch", 0), ("fraction_per_epoch", 1.5), ("foreground", -0.1), ("foreground", 2)]
+)
+def test_shares_are_refused_by_their_name(key, value):
+    with pytest.raises(ValueError, match=f"got data.{key}={value}|{key}.*got {value}"):
+        Sampling((8, 8), 1, **{key: value})

@@ -12,7 +12,8 @@ from torch.utils.data import default_collate
 
 from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, TrainingPatches, ValidationPatches
-from im2im.data.fitting import fitted, gigabytes
+from im2im.data.fitting import fitted
+from im2im.data.keeping import gigabytes
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.data.unpaired import UnpairedFiles
@@ -20,6 +21,7 @@ from im2im.io.image import Image
 from im2im.io.reader import AutoReader
 from im2im.io.selection import Selection
 from im2im.io.splits import write_splits
+from im2im.io.store import Store
 from im2im.io.unpaired import Unpaired
 from im2im.normalization import Identity
 
@@ -45,9 +47,9 @@ def opened(root, part="train", fractions=NO_SPLIT):
 
 def training(entries, augmentation=Augmentation(), seed=0, patches_per_image=2) -> TrainingPatches:
     sampling = Sampling((4, 4), 2, patches_per_image)
-    return TrainingPatches(
-        fitted(entries, side(), side("target"), True, 1), Cutter(side(), side("target"), (4, 4), False), sampling, augmentation, seed
-    )
+    entries = fitted(entries, side(), side("target"), True, 1)
+    plan = sampling.places(entries, side("target"), sampling, Store())
+    return TrainingPatches(entries, Cutter(side(), side("target"), (4, 4), False), plan, augmentation, seed)
 
 
 def drawn(patches, epoch):

@@ -1,0 +1,98 @@
+"""Where there is something to learn from: the share of foreground and of included pixels in the cells of a coarse grid."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from skimage.filters import threshold_otsu
+
+from im2im.data.index import Entry
+from im2im.data.known import known
+from im2im.data.side import Side
+from im2im.io.store import Store
+
+CELLS = 4096  # of a grid, at most about
+LEVELS = 255  # a share is a whole number of so many parts
+
+
+@dataclass(frozen=True)
+class Density:
+    """Shares in the cells of a grid over one image.
+
+    Args:
+        edges: Of a cell in pixels, (Z)YX; the last cells of an axis may be shorter.
+        shares: Of each cell, (Z)YX, 0 exactly where there is none.
+    """
+
+    edges: tuple[int, ...]
+    shares: np.ndarray
+
+    @cached_property
+    def cumulated(self) -> np.ndarray:
+        """Sum of the shares up to each cell, the last axis fastest."""
+        return self.shares.ravel().cumsum(dtype=np.float64)
+
+    def __bool__(self) -> bool:
+        """Whether any cell has a share."""
+        return bool(self.cumulated[-1] > 0)
+
+    def draw(self, shape: tuple[int, ...], patch_size: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, ...]:
+        """Draw a region with a cell inside of it, cells by their shares; one smaller than a cell lies inside of that.
+
+        Args:
+            shape: Of the image, (Z)YX.
+            patch_size: Of the region, (Z)YX; shorter axes of the image are taken as a whole.
+            rng: Draws.
+        """
+        cell = np.searchsorted(self.cumulated, rng.random() * self.cumulated[-1], side="right")
+        corner = np.unravel_index(min(int(cell), self.shares.size - 1), self.shares.shape)
+        axes = zip(corner, self.edges, shape, patch_size, strict=True)
+        return tuple(_around(int(at) * edge, edge, size, patch, rng) for at, edge, size, patch in axes)
+
+
+def _around(start: int, edge: int, size: int, patch: int, rng: np.random.Generator) -> slice:
+    """Place a patch along one axis so that it holds the cell, or lies within it."""
+    stop, patch = min(start + edge, size), min(patch, size)
+    first, last = sorted((start, stop - patch))
+    place = int(rng.integers(max(first, 0), min(last, size - patch) + 1))
+    return slice(place, place + patch)
+
+
+def densities(entry: Entry, target: Side, store: Store) -> tuple[Density, Density]:
+    """Give where foreground is, and where pixels are included.
+
+    Foreground are the labels above 0, or what is brighter than the threshold of Otsu ("A threshold selection method from gray-level
+    histograms", 1979), in any channel of the target; pixels whose cost map is 0 count for neither.
+    """
+    what = f"foreground and included pixels in {target.spatial_dims}D, labels: {target.labels}"
+    fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target))
+    foreground, included = (Density(tuple(fact["edges"]), np.array(fact[name], np.float64)) for name in ("foreground", "included"))
+    return foreground, included
+
+
+def _find(entry: Entry, target: Side) -> dict[str, Any]:
+    image = target.array(entry.target, time=entry.time)
+    bright = (image > (0 if target.labels else _threshold(image))).any(axis=0)
+    included = np.ones(bright.shape, bool)
+    if entry.cost_map is not None:
+        included = target.array(entry.cost_map, time=entry.time)[0] > 0
+    edge = max(1, math.ceil((bright.size / CELLS) ** (1 / bright.ndim)))
+    edges = [min(edge, length) for length in bright.shape]
+    return {"edges": edges, "foreground": _shares(bright & included, edges), "included": _shares(included, edges)}
+
+
+def _threshold(image: np.ndarray) -> float:
+    finite = image[np.isfinite(image)]
+    return float(threshold_otsu(finite)) if finite.size and finite.min() < finite.max() else math.inf
+
+
+def _shares(mask: np.ndarray, edges: list[int]) -> list[Any]:
+    """Count in each cell, in parts of its pixels, rounded up so that no pixel is lost."""
+    count, size = mask.astype(np.int64), np.ones((1,) * mask.ndim, np.int64)
+    for axis, (edge, length) in enumerate(zip(edges, mask.shape, strict=True)):
+        starts = np.arange(0, length, edge)
+        count = np.add.reduceat(count, starts, axis=axis)
+        size = size * np.expand_dims(np.diff(starts, append=length), [other for other in range(mask.ndim) if other != axis])
+    return (-(-count * LEVELS // size)).tolist()
