@@ -43,19 +43,17 @@ class StoredPages:
         skipped = rows.start * math.prod(row_shape) * self.dtype.itemsize
         offsets = self.offsets.reshape(self.shape[: -self.plane_axes])[leading]
         block = np.empty((rows.stop - rows.start, *row_shape), self.dtype)
-        part = block[(slice(None), *within)]
+        part, content = block[(slice(None), *within)], block.reshape(-1).view(np.uint8).data
         planes = np.empty((offsets.size, *part.shape), self.dtype)
         with naming(self.path), open(self.path, "rb", buffering=0) as file:
-            for plane, offset in zip(planes, offsets.ravel(), strict=True):
-                file.seek(int(offset) + skipped)
-                _read_into(plane if part.shape == block.shape else block, file, self.path)
-                if part.shape != block.shape:
-                    plane[...] = part
+            for plane, offset in zip(planes, (offsets.ravel() + skipped).tolist(), strict=True):
+                file.seek(offset)
+                _read_into(content, file, self.path)
+                plane[...] = part
         return planes.reshape(offsets.shape + part.shape)
 
 
-def _read_into(array: np.ndarray, file: FileIO, path: Path) -> None:
-    missing = array.reshape(-1).view(np.uint8).data
+def _read_into(missing: memoryview, file: FileIO, path: Path) -> None:
     while missing:
         count = file.readinto(missing)
         if not count:
