@@ -43,6 +43,7 @@ def run(cfg: DictConfig) -> Any:
 
     from im2im.hardware import choose_precision
     from im2im.targets import check_targets
+    from im2im.tuning import trainer_alone, tune
 
     if not first_process():
         logging.disable(logging.WARNING)  # the first one speaks
@@ -64,10 +65,14 @@ def run(cfg: DictConfig) -> Any:
     read_from_data(cfg, data)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
+    refuse_overwriting(cfg)
     save(cfg)
     callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-    trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
+    trainer = build(trainer_alone(cfg), callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
+    if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):
+        framework.record["config"] = OmegaConf.to_yaml(cfg)
+        save(cfg)
     return build(cfg.mode)(trainer, framework, data)
 
 
@@ -155,20 +160,29 @@ def require_meaning(cfg: DictConfig, state: dict[str, Any], path: Path) -> None:
             raise ValueError(f"{path} was trained with {key}={trained}, got {given}; set {key}={trained}")
 
 
+def refuse_overwriting(cfg: DictConfig) -> None:
+    """Raise ValueError where the run folder holds another run."""
+    folder = Path(cfg.output_dir)
+    if first_process() and (folder / "config.yaml").exists() and not goes_on(cfg):
+        raise ValueError(f"{folder} already holds a run; choose another hydra.run.dir, or go on with it by run={folder}")
+
+
+def goes_on(cfg: DictConfig) -> bool:
+    """Tell whether this goes on with the run of its own folder."""
+    from im2im.ensemble import runs_of
+
+    return cfg.run is not None and Path(runs_of(cfg)[0]).resolve() == Path(cfg.output_dir).resolve()
+
+
 def save(cfg: DictConfig) -> None:
-    """Write the resolved configuration to the run folder, once; ``-cp`` and ``run=`` run it again."""
+    """Write the resolved configuration to the run folder; ``-cp`` and ``run=`` run it again."""
     if not first_process():
         return
-    from im2im.ensemble import runs_of
     from im2im.files import replacing
     from im2im.saved import resolved
 
-    folder = Path(cfg.output_dir)
-    goes_on = cfg.run is not None and Path(runs_of(cfg)[0]).resolve() == folder.resolve()
-    if (folder / "config.yaml").exists() and not goes_on:
-        raise ValueError(f"{folder} already holds a run; choose another hydra.run.dir, or go on with it by run={folder}")
-    with replacing(folder / "config.yaml") as path:
-        path.write_text(OmegaConf.to_yaml(OmegaConf.create({**resolved(cfg), **({"run": None} if goes_on else {})})))
+    with replacing(Path(cfg.output_dir) / "config.yaml") as path:
+        path.write_text(OmegaConf.to_yaml(OmegaConf.create({**resolved(cfg), **({"run": None} if goes_on(cfg) else {})})))
 
 
 def root_of(cfg: DictConfig) -> Path | None:

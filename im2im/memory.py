@@ -1,6 +1,9 @@
 """How much memory there is to work in."""
 
+import re
 import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,6 +12,8 @@ MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
 CONTROL_GROUP, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNKNOWN = 4 << 30  # bytes that are assumed where the system does not say
+ASKED = re.compile(r"allocate ([\d.]+ ?\w+)")  # in what torch and NumPy say
+GIGABYTE = 2**30
 
 
 def free_memory(device: torch.device | str = "cpu") -> int:
@@ -62,3 +67,39 @@ def _left_of_address_space() -> int | None:
     if limit == resource.RLIM_INFINITY or not STATM.is_file():
         return None
     return limit - int(STATM.read_text().split()[0]) * resource.getpagesize()
+
+
+@contextmanager
+def explained(shape: Sequence[int], device: torch.device | str) -> Iterator[None]:
+    """Say in one line what did not fit into memory inside, and which keys to lower.
+
+    Args:
+        shape: Of a batch, BC(Z)YX.
+        device: That computes.
+
+    Raises:
+        ValueError: Instead of the errors that torch and NumPy raise.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        free = f"{free_memory(device) / GIGABYTE:.3g} GB are free on {torch.device(device)}"
+        raise ValueError(
+            f"out of memory with batches of {tuple(shape)} (batch_size={shape[0]}, patch_size={list(shape[2:])}){_asked(error)}, {free}; "
+            "lower batch_size or patch_size"
+        ) from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that there is no more memory, on whatever device."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def _asked(error: BaseException) -> str:
+    """Say how much was asked for at last, where the error tells."""
+    if (found := ASKED.search(str(error))) is None:
+        return ""
+    number, unit = re.fullmatch(r"([\d.]+) ?(\w+)", found.group(1)).groups()  # type: ignore[union-attr]
+    return f": {int(number) / GIGABYTE:.3g} GB more were asked for" if unit == "bytes" else f": {number} {unit} more were asked for"

@@ -1,5 +1,6 @@
 import resource
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,3 +69,34 @@ def test_a_gpu_has_memory_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 200)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 50)
     assert memory.free_memory("cuda:0") == 850
+
+
+def real(allocate) -> BaseException:
+    """Give the error of asking for a petabyte."""
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        allocate()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (lambda: real(lambda: torch.empty(2**50, dtype=torch.uint8)), ": 1.05e+06 GB more were asked for"),
+        (lambda: real(lambda: np.empty(2**50, np.uint8)), ": 1.00 PiB more were asked for"),
+        (lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has"), ": 2.50 GiB more were asked for"),
+        (MemoryError, ""),
+    ],
+    ids=["torch", "numpy", "cuda", "python"],
+)
+def test_running_out_of_memory_is_told_with_sizes_and_keys(error, asked, machine):
+    with pytest.raises(ValueError, match="out of memory") as told, memory.explained((8, 1, 16, 64, 32), "cpu"):
+        raise error()
+    assert str(told.value) == (
+        f"out of memory with batches of (8, 1, 16, 64, 32) (batch_size=8, patch_size=[16, 64, 32]){asked}, 7.63 GB are free on cpu; "
+        "lower batch_size or patch_size"
+    )
+
+
+def test_other_errors_stay_as_they_are():
+    with pytest.raises(RuntimeError, match="something else"), memory.explained((1, 1, 8, 8), "cpu"):
+        raise RuntimeError("something else")

@@ -15,10 +15,12 @@ LEVELS = [
     {"__main__", "__init__"},
     {"api"},
     {"app"},
+    {"tuning"},
     {"ensemble"},
     {"saved"},
     {"resolvers", "building"},
     {"stages"},
+    {"rehearsal"},
     {"frameworks", "callbacks", "data", "inference"},
     {"tasks"},
     {"io"},
@@ -54,7 +56,7 @@ LEVELS = [
         "order_statistics",
     },
 ]
-ENTRANCE = {"__main__", "api", "app", "ensemble", "saved", "resolvers", "building"}
+ENTRANCE = {"__main__", "api", "app", "tuning", "ensemble", "saved", "resolvers", "building"}
 
 
 def unit(path: Path) -> str:

@@ -18,6 +18,7 @@ from im2im.data.keeping import Keeping, gigabytes
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.data.voxels import check_ratios
+from im2im.hardware import check_workers, choose_workers, usable_cores
 from im2im.io.pairing import Pair, write_splits
 from im2im.normalization import Affine, typical
 from im2im.parallel import processes, rank
@@ -35,7 +36,7 @@ class ImageData(pl.LightningDataModule):
         sampling: Size and number of patches.
         augmentation: Changes training patches at random.
         seed: Of patches and their order.
-        workers: Processes that prepare patches.
+        workers: Processes that prepare patches; "auto" chooses by where the images are and by the cores of the machine.
         memory: GB of images that may be kept in memory; a split is kept as a whole, or read patch by patch.
 
     Raises:
@@ -50,7 +51,7 @@ class ImageData(pl.LightningDataModule):
         sampling: Sampling,
         augmentation: Augmentation,
         seed: int,
-        workers: int,
+        workers: int | str,
         memory: float,
     ) -> None:
         super().__init__()
@@ -61,9 +62,12 @@ class ImageData(pl.LightningDataModule):
                 f"patch_size has {len(sampling.patch_size)} lengths but spatial_dims={target.spatial_dims}, got {sampling.patch_size}; "
                 f"set patch_size={'[128,128]' if target.spatial_dims == 2 else '[16,64,64]'}"
             )
+        check_workers(workers)
         self.evaluating = False
+        self.beside = 1  # processes that train together on this machine
         self._wanted: dict[str, int | None] = {}  # channels by role
         self._entries: dict[str, list[Entry]] = {}
+        self._kept: dict[str, bool] = {}  # in memory, by split
         self._memory_left = memory
 
     @cached_property
@@ -86,7 +90,8 @@ class ImageData(pl.LightningDataModule):
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left and not (split == "train" and self._partial)
             self._memory_left -= gigabytes(opened) if keep else 0
-            self._entries[split] = fitted(opened, self.source, self.target, keep, self.workers, self.images.shortcuts.store)
+            self._kept[split] = keep
+            self._entries[split] = fitted(opened, self.source, self.target, keep, self._readers, self.images.shortcuts.store)
         return self._entries[split]
 
     def require_channels(self, in_channels: int, target_channels: int | None = None) -> None:
@@ -161,7 +166,7 @@ class ImageData(pl.LightningDataModule):
 
     def training_patches(self, entries: list[Entry]) -> TrainingPatches:
         """Give random, augmented patches of entries."""
-        cutter, keeping = self._cutter(entries), Keeping(self._memory_left / max(self.workers, 1)) if self._partial else None
+        cutter, keeping = self._cutter(entries), Keeping(self._memory_left / max(self._readers, 1)) if self._partial else None
         plan = self.sampling.places(entries, self.target, self.sampling, self.images.shortcuts.store)
         return TrainingPatches(entries, cutter, plan, self.augmentation, self.seed, keeping)
 
@@ -170,10 +175,24 @@ class ImageData(pl.LightningDataModule):
         """Whether an epoch takes a part of the training images only."""
         return self.sampling.fraction_per_epoch < 1
 
-    def batch(self, entries: list[Entry]) -> dict[str, Any]:
-        """Give one batch of training patches."""
+    def batch(self, entries: list[Entry], size: int | None = None) -> dict[str, Any]:
+        """Give one batch of training patches, of the configured size unless another is asked for."""
         patches = self.training_patches(entries)
-        return default_collate([patches[(0, index % len(patches))] for index in range(self.sampling.batch_size)])
+        return default_collate([patches[(0, index % len(patches))] for index in range(size or self.sampling.batch_size)])
+
+    def batch_shape(self, in_channels: int) -> tuple[int, ...]:
+        """Give the shape BC(Z)YX of a batch of sources."""
+        return (self.sampling.batch_size, in_channels, *self.sampling.patch_size)
+
+    @property
+    def _readers(self) -> int:
+        """Number of threads or processes that read images which are not in memory."""
+        return choose_workers(self.workers, False, usable_cores() // self.beside)[0]
+
+    def loaders(self, split: str) -> tuple[int, str]:
+        """Give the number of processes that prepare patches of a split, and why."""
+        self.entries(split)
+        return choose_workers(self.workers, self._kept[split], usable_cores() // self.beside)
 
     def train_dataloader(self) -> DataLoader:
         """Give batches of random patches."""
@@ -181,25 +200,26 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
         patches = self.training_patches(entries)
-        return self._loader(patches, EpochSampler(len(patches), self.seed, rank(), processes()))
+        return self._loader(patches, EpochSampler(len(patches), self.seed, rank(), processes()), self.loaders("train")[0])
 
     def val_dataloader(self) -> DataLoader:
         """Give batches of the same patches every time; of training images when there are too few to hold one out."""
-        entries = self.entries("val")
-        if not entries:
+        split = "val" if self.entries("val") else "train"
+        if split == "train":
             log.warning("too few images to hold one out: validation looks at training images, so its figures say nothing about new ones")
-            entries = self.entries("train")
+        entries = self.entries(split)
         patches = ValidationPatches(entries, self._cutter(entries), self.sampling)
         enough = len(patches) >= processes()  # else each process looks at all of them, which gives the same means
-        return self._loader(patches, range(rank(), len(patches), processes()) if enough else range(len(patches)))
+        sampler = range(rank(), len(patches), processes()) if enough else range(len(patches))
+        return self._loader(patches, sampler, self.loaders(split)[0])
 
-    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | range) -> DataLoader:
+    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | range, workers: int) -> DataLoader:
         return DataLoader(
             patches,
             batch_size=self.sampling.batch_size,
             sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # leaves the global random state alone
         )

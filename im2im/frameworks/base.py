@@ -37,6 +37,7 @@ class Framework(pl.LightningModule):
     """
 
     unpaired = False  # whether it learns from images that are no pairs
+    contested: tuple[str, ...] = ()  # terms of the network's loss that rise again as its opponent learns
     reads = "source"  # the side of the data that prediction starts from
 
     def __init__(self, network: nn.Module, task: Task, inference: Inference, optimization: Optimization) -> None:
@@ -46,6 +47,7 @@ class Framework(pl.LightningModule):
         self.record: dict[str, Any] = {}  # what a checkpoint says of the run beside its weights; plain containers only
         self.others: list[Framework] = []  # further trained runs, whose outputs are averaged with this one's
         self.means = {"train": Means(), "val": Means()}
+        self.lowered: dict[int, Terms] = {}  # the terms that each optimizer has lowered last, by its number
         self._random_states: list[dict[str, Any]] = []  # of each process of an interrupted training
         self._sizes: dict[int, InputSize] = {}  # by the identity of a network
         self._predictor: Predictor | None = None
@@ -139,6 +141,7 @@ class Framework(pl.LightningModule):
         with self.toggled_optimizer(optimizer):
             losses = terms()
             self.manual_backward(torch.stack(list(losses.values())).sum() / self.optimization.accumulate)
+            self.lowered[self.optimizer_list().index(optimizer)] = {name: value.detach() for name, value in losses.items()}
             self.log_terms("train", losses, len(batch["source"]))
         if (batch_idx + 1) % self.optimization.accumulate == 0 or self.trainer.is_last_batch:
             average_gradients((parameter for group in optimizer.param_groups for parameter in group["params"]), self)

@@ -63,6 +63,7 @@ class CycleGAN(Framework):
     """
 
     unpaired = True
+    contested = ("deceive_target", "deceive_source")
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class Pix2Pix(Framework):
         weights: Of the generator's terms.
     """
 
+    contested = ("adversarial", "feature_matching")
+
     def __init__(
         self,
         network: nn.Module,

@@ -37,7 +37,7 @@ def footprint(network: nn.Module, in_channels: int, size: Sequence[int]) -> Foot
     """
     reason = ""
     for device in ("meta", "cpu"):
-        copied, counter = copy.deepcopy(network).to(device).eval(), _Alive()
+        copied, counter = copy.deepcopy(network).to(device).eval(), Alive()
         try:
             with torch.no_grad(), counter:
                 output = copied(torch.zeros(1, in_channels, *size, device=device))
@@ -48,18 +48,27 @@ def footprint(network: nn.Module, in_channels: int, size: Sequence[int]) -> Foot
     raise ValueError(f"the network takes no images of {tuple(size)} pixels, got: {reason}; change patch_size")
 
 
-class _Alive(TorchDispatchMode):
-    """Adds up the bytes of all tensors made inside of it for as long as they are alive."""
+class Alive(TorchDispatchMode):
+    """Adds up the bytes of all tensors made inside of it for as long as they are alive.
 
-    def __init__(self) -> None:
+    Args:
+        but: Device whose tensors do not count.
+    """
+
+    def __init__(self, but: str = "") -> None:
         super().__init__()
+        self.but = but
         self.now, self.peak = 0, 0
         self.alive: set[int] = set()
+
+    def forget(self) -> None:
+        """Take the peak from now on."""
+        self.peak = self.now
 
     def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.device.type != self.but:
                 self._add(tensor.untyped_storage())
         return result
 

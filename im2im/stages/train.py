@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,23 @@ import pytorch_lightning as pl
 from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
-from im2im.hardware import refuse_wrong_gradients
+from im2im.hardware import refuse_wrong_gradients, why
 from im2im.launching import together
+from im2im.memory import explained
+from im2im.rehearsal.batch_size import warn_of_memory
 from im2im.stages.evaluate import evaluate
 
 log = logging.getLogger(__name__)
 
 
-def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, resume: str | None = None) -> dict[str, Any]:
+def train(
+    trainer: pl.Trainer,
+    framework: Framework,
+    data: ImageData,
+    folder: str,
+    resume: str | None = None,
+    hardware: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Fit, evaluate and report.
 
     Args:
@@ -26,37 +36,23 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
         data: Training, validation and test images.
         folder: The run folder.
         resume: A run folder or .ckpt to go on from, with its optimizers, epoch and random state.
+        hardware: As configured, to say what was left to be chosen.
 
     Returns:
         The content of metrics.json; nothing where another process writes it.
 
     Raises:
-        ValueError: If there is nothing to train on, or training gave no usable checkpoint.
+        ValueError: If there is nothing to train on, not enough memory, or training gave no usable checkpoint.
     """
-    kept = Path(folder, "checkpoints").resolve()
-    if not any(Path(getattr(callback, "dirpath", None) or ".").resolve() == kept for callback in trainer.checkpoint_callbacks):
-        raise ValueError(
-            "training keeps no checkpoint without callbacks.checkpoint; choose callbacks=[default,ema], with default among them"
-        )
-    refuse_wrong_gradients(trainer.precision, trainer.strategy.root_device.type, data.source.spatial_dims)
-    framework.record.pop("runs", None)
-    data.evaluating = False  # other data than the run's are split as for any training
-    data.require_channels(framework.record["in_channels"])
-    if not (data.paired or framework.unpaired):
-        raise ValueError("this framework learns from pairs, which data=unpaired has none of; set framework=cyclegan or data=folders")
-    if framework.reads != "source":
-        raise ValueError(
-            "both directions are trained, but scored from source to target; set framework.direction=forward, backward predicts"
-        )
+    make_ready(trainer, framework, data, folder)
     if trainer.is_global_zero:
         data.write_splits(Path(folder))
-    framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
-    target = data.entries("train")[0].target
-    framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
     device = _device(trainer)
-    log.info("training on %s in %s%s", device, trainer.precision, _batches(trainer, data))
+    log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
+    if trainer.is_global_zero:
+        warn_of_memory(trainer, framework, data)
     start = time.perf_counter()
-    with together(trainer):
+    with together(trainer), explained(data.batch_shape(framework.record["in_channels"]), trainer.strategy.root_device):
         trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     if not trainer.is_global_zero:
         return {}
@@ -70,6 +66,33 @@ def train(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
     return evaluate(trainer, framework, data, folder, training)
 
 
+def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str) -> None:
+    """Open the training images and tell the framework of them; refuse at once what would fail only later.
+
+    Raises:
+        ValueError: If this cannot be trained.
+    """
+    kept = Path(folder, "checkpoints").resolve()
+    if not any(Path(getattr(callback, "dirpath", None) or ".").resolve() == kept for callback in trainer.checkpoint_callbacks):
+        raise ValueError(
+            "training keeps no checkpoint without callbacks.checkpoint; choose callbacks=[default,ema], with default among them"
+        )
+    refuse_wrong_gradients(trainer.precision, trainer.strategy.root_device.type, data.source.spatial_dims)
+    framework.record.pop("runs", None)
+    data.evaluating = False  # other data than the run's are split as for any training
+    data.beside = trainer.num_devices
+    data.require_channels(framework.record["in_channels"])
+    if not (data.paired or framework.unpaired):
+        raise ValueError("this framework learns from pairs, which data=unpaired has none of; set framework=cyclegan or data=folders")
+    if framework.reads != "source":
+        raise ValueError(
+            "both directions are trained, but scored from source to target; set framework.direction=forward, backward predicts"
+        )
+    framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
+    target = data.entries("train")[0].target
+    framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
+
+
 def _device(trainer: pl.Trainer) -> str:
     """Name the device, and how many of them train together."""
     device = trainer.strategy.root_device
@@ -80,3 +103,13 @@ def _batches(trainer: pl.Trainer, data: ImageData) -> str:
     """Say what batch_size means where several processes train."""
     count, size = trainer.world_size, data.sampling.batch_size
     return f", {count} processes × batch_size={size}: {count * size} patches for each step" if count > 1 else ""
+
+
+def _choices(trainer: pl.Trainer, data: ImageData, hardware: Mapping[str, Any]) -> str:
+    """Say what was chosen where the configuration left it open, and why."""
+    device, dims = trainer.strategy.root_device, data.source.spatial_dims
+    reasons = why(hardware.get("accelerator", ""), hardware.get("precision", ""), device, dims)
+    if hardware.get("workers") == "auto":
+        count, reason = data.loaders("train")
+        reasons.append(f"{count} worker{'s' * (count != 1)}: {reason}")
+    return f": {'; '.join(reasons)}" if reasons else ""

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -6,6 +7,9 @@ import pytest
 import torch
 import yaml
 from tests_shared import SMALL, SMALL_3D, SMALL_GAN, SMALL_JUDGES, command
+
+from im2im.frameworks.base import Framework
+from im2im.frameworks.embedseg import EmbedSeg
 
 
 def weights(run, which="last") -> dict:
@@ -288,3 +292,52 @@ def test_training_goes_on_in_a_new_folder_from_a_checkpoint_alone(im2im, tmp_pat
     with pytest.raises(SystemExit):
         im2im(f"run={tmp_path}/moved.ckpt", "mode=train")
     assert "is complete; raise max_epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["training_step", "validation_step"])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix", "cyclegan", "embedseg"])
+def test_a_training_that_runs_out_of_memory_names_sizes_and_keys(framework, step, im2im, capsys, monkeypatch):
+    monkeypatch.setattr(EmbedSeg if framework == "embedseg" else Framework, "forward", greedy(step))
+    with pytest.raises(SystemExit) as ended:
+        im2im(*small(framework))
+    assert ended.value.code == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "out of memory with batches of (2, 1, 32, 32) (batch_size=2, patch_size=[32, 32]): 1.05e+06 GB more were asked for, " in told
+    assert told.endswith("lower batch_size or patch_size")
+
+
+def greedy(step: str):
+    """Give a forward that asks for a petabyte in training, or in validation."""
+    forward = Framework.forward
+
+    def wanting(self, source):
+        if self.training == (step == "training_step") and self.trainer.state.fn == "fit":
+            torch.empty(2**50, dtype=torch.uint8)
+        return forward(self, source)
+
+    return wanting
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            ["hardware=auto"],
+            r"training on cpu in [\w-]+: no GPU; this CPU (multiplies|does not multiply) bfloat16; \d workers?: images are in memory",
+        ),
+        (["hardware=auto", "data.memory=0"], r"workers?: patches are read from disk"),
+        (["hardware=auto", "hardware.workers=0", "hardware.precision=32-true"], r"training on cpu in 32-true: no GPU$"),
+        (["hardware=cpu"], r"training on cpu in 32-true$"),
+        (["hardware=cpu", "hardware.workers=auto"], r"training on cpu in 32-true: \d workers?: images are in memory"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="another device is chosen")
+def test_what_was_chosen_is_told_with_the_reason(settings, told, im2im):
+    run = im2im(*SMALL, *settings)
+    assert re.search(told, (run / "im2im.log").read_text(), re.MULTILINE)
+
+
+def test_workers_that_are_no_number_are_refused(im2im, capsys):
+    with pytest.raises(SystemExit):
+        im2im(*SMALL, "hardware.workers=-1")
+    assert "hardware.workers is a number of processes or auto, got -1; set hardware.workers=auto" in capsys.readouterr().err
