@@ -1,6 +1,7 @@
 """Networks as trained ones behave, without a training."""
 
 import torch
+from monai.networks.nets import UNet
 from torch import nn
 
 from im2im.networks.fnet import FNet
@@ -17,4 +18,11 @@ def fnet(spatial_dims: int, channels: int) -> FNet:
         network.train()(torch.randn(2, 1, *[32] * spatial_dims))
     for norm in norms:
         norm.momentum = 0.1
+    return network.eval()
+
+
+def unet(spatial_dims: int) -> UNet:
+    """Give MONAI's U-Net as ``network=unet`` names it."""
+    torch.manual_seed(0)
+    network = UNet(spatial_dims, 1, 1, channels=[32, 64, 128, 256], strides=[2, 2, 2], num_res_units=2, norm="instance")
     return network.eval()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from im2im.frameworks.optimization import Optimization
-from im2im.frameworks.predictor import Inference, Predictor
+from im2im.frameworks.predictor import Inference, Network, Predictor
 from im2im.networks.layers import fast_layout
 from im2im.networks.padding import pad_to
 from im2im.networks.stride import InputSize, input_size
@@ -67,26 +67,26 @@ class Framework(pl.LightningModule):
             self._sizes[id(network)] = input_size(network, image.shape[0], image.ndim - 1, trained)
         return self._sizes[id(network)]
 
-    def through(self, network: nn.Module, image: Tensor) -> Tensor:
-        """Run a network on BC(Z)YX of any size: mirrored up to a size that the network takes, cropped back."""
+    def through(self, network: nn.Module, image: Tensor, by: Network | None = None) -> Tensor:
+        """Run a network, or ``by`` in its place, on BC(Z)YX of any size: mirrored up to a size that it takes, cropped back."""
         size = self.size(image[0], network)
         padded, crop = pad_to(image, size.fitting(image.shape[2:]))
         size.require(padded.shape[2:])
         try:
-            return network(padded)[crop]
+            return (network if by is None else by)(padded)[crop]
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             shape = tuple(padded.shape)
             raise ValueError(f"a norm of the network sees one pixel, got a batch of {shape}; raise batch_size or patch_size") from error
 
-    def forward(self, source: Tensor) -> Tensor:
-        """Run the network on BC(Z)YX of any size."""
-        return self.through(self.network, source)
+    def forward(self, source: Tensor, by: Network | None = None) -> Tensor:
+        """Run the network on BC(Z)YX of any size; ``by``: what computes it in its place."""
+        return self.through(self.network, source, by)
 
-    def output(self, image: Tensor) -> Tensor:
-        """Run the network and activate: what prediction is made of."""
-        return self.activate(self(image))
+    def output(self, image: Tensor, by: Network | None = None) -> Tensor:
+        """Run the network that predicts, or what computes it in its place, and activate: what prediction is made of."""
+        return self.activate(self(image, by))
 
     def predict(self, image: Tensor) -> Tensor:
         """Predict one normalized image C(Z)YX of any size, in single precision; activated, C'(Z)YX on the CPU; the mean of all runs."""

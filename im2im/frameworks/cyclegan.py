@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from im2im.affine import Affine
-from im2im.frameworks.base import Framework, Inference, Terms
+from im2im.frameworks.base import Framework, Inference, Network, Terms
 from im2im.frameworks.judge import Judge
 from im2im.frameworks.optimization import Optimization
 from im2im.losses.reconstruction import weighted_mean
@@ -147,8 +147,8 @@ class CycleGAN(Framework):
     def _there(self, source: Tensor) -> Tensor:
         return self.activate(self(source))
 
-    def _back(self, target: Tensor) -> Tensor:
-        return self.through(self.backward_network, target)
+    def _back(self, target: Tensor, by: Network | None = None) -> Tensor:
+        return self.through(self.backward_network, target, by)
 
     def _same_channels(self, source: Tensor, target: Tensor) -> bool:
         """Tell whether an image of one side can go into the network for the other; say so once where it cannot."""
@@ -162,9 +162,9 @@ class CycleGAN(Framework):
 
     # --- prediction -----------------------------------------------------------------------------------------------
 
-    def output(self, image: Tensor) -> Tensor:
+    def output(self, image: Tensor, by: Network | None = None) -> Tensor:
         """Predict in the chosen direction, BC(Z)YX → BC'(Z)YX; images of the target side as the task presents them."""
-        return super().output(image) if self.reads == "source" else self._back(self.task.present(image))
+        return super().output(image, by) if self.reads == "source" else self._back(self.task.present(image), by)
 
     @property
     def predicting(self) -> nn.Module:

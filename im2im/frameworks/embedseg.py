@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from im2im.embedding import activate
-from im2im.frameworks.base import Inference
+from im2im.frameworks.base import Inference, Network
 from im2im.frameworks.fcn import FCN
 from im2im.frameworks.optimization import Optimization
 from im2im.losses.embedding import EmbeddingLoss
@@ -58,9 +58,9 @@ class EmbedSeg(FCN):
         self.shift: Tensor
         self.register_buffer("shift", shift, persistent=False)
 
-    def forward(self, source: Tensor) -> Tensor:
+    def forward(self, source: Tensor, by: Network | None = None) -> Tensor:
         """Run the network on BC(Z)YX; one that does not start with these sigmas by itself is shifted there."""
-        prediction = super().forward(source)
+        prediction = super().forward(source, by)
         if prediction.shape[1] != len(self.shift):
             raise ValueError(
                 f"an embedding has {len(self.shift)} channels, got {prediction.shape[1]}; leave out_channels to framework=embedseg"

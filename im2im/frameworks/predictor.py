@@ -17,6 +17,8 @@ from im2im.networks.receptive_field import receptive_field
 if TYPE_CHECKING:
     from im2im.frameworks.base import Framework
 
+Network = Callable[[Tensor], Tensor]
+
 _FOOTPRINTS: WeakKeyDictionary[nn.Module, Footprint] = WeakKeyDictionary()  # measured once
 
 
@@ -45,10 +47,12 @@ class Predictor:
 
     Args:
         runs: Of one meaning.
+        computed: What computes each run's network in its place, None: the network itself.
     """
 
-    def __init__(self, runs: Sequence[Framework]) -> None:
+    def __init__(self, runs: Sequence[Framework], computed: Sequence[Network] | None = None) -> None:
         self.runs = list(runs)
+        self.computed = [None] * len(self.runs) if computed is None else list(computed)
 
     def ready(self) -> Predictor:
         """Move all runs to the device of the first and let them evaluate; gives itself."""
@@ -60,8 +64,12 @@ class Predictor:
     def __call__(self, batch: Tensor) -> Tensor:
         """BC(Z)YX on any device → activated BC'(Z)YX on the device of the runs."""
         batch = batch.to(self.runs[0].device)
-        outputs = [run.output(batch) for run in self.runs]
+        outputs = [run.output(batch, by) for run, by in zip(self.runs, self.computed, strict=True)]
         return torch.stack(outputs).mean(dim=0) if len(outputs) > 1 else outputs[0]
+
+    def exchanged(self, change: Callable[[nn.Module], Network]) -> Predictor:
+        """Give the same runs, with ``change(network)`` in the place of each network that predicts."""
+        return Predictor(self.runs, [change(run.predicting) for run in self.runs])
 
     def demand(self, channels: int, shape: Sequence[int]) -> Demand:
         """Tell what the runs ask of the tiles of an image of so many channels and of a shape (Z)YX."""

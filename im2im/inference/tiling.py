@@ -10,10 +10,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from im2im.inference.acceleration import Acceleration
 from im2im.inference.averaging import MirroredViews, Network
 from im2im.inference.blending import Blending, Crop
 from im2im.inference.planning import Halo, Region, Tile, choose_tile, for_axes, plan, plan_grid, round_up
-from im2im.inference.precision import Reduced
 from im2im.inference.streaming import Job, work_through
 from im2im.memory import free_memory
 from im2im.networks.demand import Demand
@@ -89,7 +89,9 @@ class TiledInference:
         max_voxels: Where no tile is given: what goes through the network in one go, whatever the memory; None: as much as fits.
         batch_size: How many tiles go through the network together.
         precision: "bf16", or "fp16" on a GPU, for numbers of fewer bits, see :class:`im2im.inference.precision.Reduced`; None: single.
-        tolerance: How much that may change the first tile, relative to its standard deviation.
+        fold: Whether batch norms become part of the convolutions before them, see :func:`im2im.networks.folding.folded`.
+        engine: "compile" or "openvino", see :mod:`im2im.inference.engines`; None: torch as it comes.
+        tolerance: How much these three may change the first tile, relative to its standard deviation.
         views: Axes along which tiles are mirrored as well, counted from the end; their outputs are averaged.
 
     Raises:
@@ -104,6 +106,8 @@ class TiledInference:
     max_voxels: int | None = None
     batch_size: int = 1
     precision: str | None = None
+    fold: bool = False
+    engine: str | None = None
     tolerance: float = 0.05
     views: Sequence[Sequence[int]] = field(default_factory=list)
 
@@ -147,7 +151,7 @@ class TiledInference:
         self, network: Network, read: Read, tiles: Sequence[Tile], demand: Demand, ahead: bool = False
     ) -> Iterator[tuple[Tile, Tensor]]:
         """Predict tiles of an image that is read region by region, see :func:`predict_tiles`."""
-        computed = Reduced(network, self.precision, self.tolerance, demand.device) if self.precision else network
+        computed = Acceleration(self.precision, self.fold, self.engine, demand.device)(network, self.tolerance)
         seen = MirroredViews(computed, self.views, demand.unmirror) if self.views else computed
         spatial_dims = len(tiles[0].read) if tiles else len(demand.multiple)
         return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size, ahead)

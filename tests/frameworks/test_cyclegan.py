@@ -213,6 +213,15 @@ def test_backward_predicts_sources_from_targets_in_the_sources_intensities(make_
     assert framework.decode(output.numpy()) == pytest.approx(100 + 10 * 0.25 * image.numpy())
 
 
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_the_network_of_the_direction_is_exchanged(direction, make_cyclegan):
+    framework, asked = make_cyclegan(there=Line(2.0), back=Line(0.25), direction=direction), []
+    computed = framework.predictor().exchanged(lambda network: asked.append(network) or (lambda image: torch.full_like(image, 0.5)))
+    assert torch.equal(computed(torch.randn(1, 1, 8, 8)), torch.full((1, 1, 8, 8), 0.5))
+    assert asked == [framework.predicting]
+    assert not torch.equal(framework.predictor()(torch.ones(1, 1, 8, 8)), torch.full((1, 1, 8, 8), 0.5))
+
+
 def test_forward_predicts_targets_from_sources(make_cyclegan):
     framework, image = make_cyclegan(there=Line(2.0), back=Line(0.25)), torch.randn(1, 20, 24)
     framework.record["target_scale"] = Affine((7.0,), (3.0,)).to_dict()
