@@ -1,6 +1,7 @@
 """Images as batches of patches for training and as whole images for evaluation."""
 
 import logging
+import sys
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from im2im.normalization import Affine, typical
 from im2im.parallel import processes, rank
 
 log = logging.getLogger(__name__)
+
+FORBIDS_FORKS = "openvino"  # a process that has used it ends with a segmentation fault when a fork of it ends
 
 
 class ImageData(pl.LightningDataModule):
@@ -219,6 +222,7 @@ class ImageData(pl.LightningDataModule):
             batch_size=self.sampling.batch_size,
             sampler=sampler,
             num_workers=workers,
+            multiprocessing_context="forkserver" if workers and FORBIDS_FORKS in sys.modules else None,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # leaves the global random state alone

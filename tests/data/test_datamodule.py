@@ -1,5 +1,7 @@
 import shutil
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -123,3 +125,18 @@ def test_training_images_with_pixels_of_another_shape_are_told(folders, caplog):
         )
     data_of(folders).entries("train")
     assert caplog.text.count("ratios differ") == 1
+
+
+@pytest.mark.parametrize(("workers", "loaded", "start"), [(1, True, "forkserver"), (1, False, None), (0, True, None)])
+def test_a_process_that_has_used_openvino_is_not_forked(workers, loaded, start, tmp_path, monkeypatch):
+    for role in ("source", "target"):
+        (tmp_path / role).mkdir()
+        for number in range(5):
+            tifffile.imwrite(tmp_path / role / f"{number}.tif", np.zeros((16, 16), np.uint8))
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    if loaded:
+        monkeypatch.setitem(sys.modules, "openvino", ModuleType("openvino"))
+    data = data_of(tmp_path)
+    data.workers = workers
+    context = data.train_dataloader().multiprocessing_context
+    assert (context and context.get_start_method()) == start
