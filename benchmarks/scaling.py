@@ -105,17 +105,17 @@ def plot(measured: dict[str, Costs]) -> str:
         return 60 + 90 * math.log2(factor), 330 - 70 * math.log2(max(relative, 0.5))
 
     style = 'font-family="sans-serif" font-size="13"'
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 390" {style}><rect width="640" height="390" fill="white"/>']
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 420" {style}><rect width="640" height="420" fill="white"/>']
     for factor in (1, 2, 4, 8, 16):
         (x, y), (_, level) = place(factor, 1), place(1, factor)
         parts.append(
-            f'<text x="{x}" y="{y + 22}" text-anchor="middle">{factor}×</text>'
+            f'<text x="{x}" y="{y + 52}" text-anchor="middle">{factor}×</text>'
             f'<text x="50" y="{level + 4}" text-anchor="end">{factor}×</text>'
         )
-        parts.append(f'<path d="M60 {level}H430M{x} 330V50" stroke="#ddd"/>')
+        parts.append(f'<path d="M60 {level}H430M{x} 365V50" stroke="#ddd"/>')
     (x0, y0), (x1, y1) = place(1, 1), place(16, 16)
     parts.append(
-        f'<path d="M{x0} {y0}L{x1} {y1}" stroke="#999" stroke-dasharray="4 4"/><text x="245" y="378" text-anchor="middle">work</text>'
+        f'<path d="M{x0} {y0}L{x1} {y1}" stroke="#999" stroke-dasharray="4 4"/><text x="245" y="408" text-anchor="middle">work</text>'
     )
     parts.append('<text x="60" y="36">cost (CPU time)</text>')
     for (name, costs), colour in zip(measured.items(), COLOURS, strict=True):
