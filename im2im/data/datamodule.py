@@ -1,14 +1,12 @@
 """Images as batches of patches for training and as whole images for evaluation."""
 
 import logging
-import sys
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
@@ -16,6 +14,7 @@ from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, Validation
 from im2im.data.fitting import fitted
 from im2im.data.index import Entry, Images
 from im2im.data.keeping import Keeping, gigabytes
+from im2im.data.loader import loader
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.data.voxels import check_ratios
@@ -25,8 +24,6 @@ from im2im.normalization import Affine, typical
 from im2im.parallel import processes, rank
 
 log = logging.getLogger(__name__)
-
-FORBIDS_FORKS = "openvino"  # a process that has used it ends with a segmentation fault when a fork of it ends
 
 
 class ImageData(pl.LightningDataModule):
@@ -203,7 +200,9 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
         patches = self.training_patches(entries)
-        return self._loader(patches, EpochSampler(len(patches), self.seed, rank(), processes()), self.loaders("train")[0])
+        return loader(
+            patches, EpochSampler(len(patches), self.seed, rank(), processes()), self.sampling.batch_size, self.loaders("train")[0]
+        )
 
     def val_dataloader(self) -> DataLoader:
         """Give batches of the same patches every time; of training images when there are too few to hold one out."""
@@ -214,19 +213,7 @@ class ImageData(pl.LightningDataModule):
         patches = ValidationPatches(entries, self._cutter(entries), self.sampling)
         enough = len(patches) >= processes()  # else each process looks at all of them, which gives the same means
         sampler = range(rank(), len(patches), processes()) if enough else range(len(patches))
-        return self._loader(patches, sampler, self.loaders(split)[0])
-
-    def _loader(self, patches: TrainingPatches | ValidationPatches, sampler: EpochSampler | range, workers: int) -> DataLoader:
-        return DataLoader(
-            patches,
-            batch_size=self.sampling.batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            multiprocessing_context="forkserver" if workers and FORBIDS_FORKS in sys.modules else None,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),  # leaves the global random state alone
-        )
+        return loader(patches, sampler, self.sampling.batch_size, self.loaders(split)[0])
 
     def _check_wanted(self, entry: Entry) -> None:
         """Raise unless an entry has the channels that the network takes."""
