@@ -111,10 +111,14 @@ def count_devices(devices: int | str | Sequence[int], accelerator: str) -> int:
         ValueError: If it is none of these, or more than there are.
     """
     gpus = torch.cuda.device_count() if accelerator != "cpu" else 0
+    if accelerator == "gpu" and not gpus:
+        raise ValueError("this machine has no GPU that torch can use, got hardware.accelerator=gpu; set hardware=auto or hardware=cpu")
     listed = isinstance(devices, Sequence) and not isinstance(devices, str)
     count = len(devices) if listed else (gpus or 1) if devices in {"auto", -1} else devices  # type: ignore[arg-type]
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"hardware.devices is a number, a list of GPUs or auto, got {devices}; set hardware.devices=1 or more")
+    if not gpus and (listed or devices == -1):
+        raise ValueError(f"a CPU takes a number of processes, got hardware.devices={devices}; set hardware.devices=1 or more")
     if 0 < gpus < count:
         raise ValueError(f"this machine has {gpus} GPU{'s' * (gpus > 1)}, got hardware.devices={devices}; set hardware.devices={gpus}")
     return count

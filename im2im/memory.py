@@ -11,6 +11,7 @@ import torch
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
 CONTROL_GROUP, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+SAID_WITHOUT_MEMORY = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 UNKNOWN = 4 << 30  # bytes that are assumed where the system does not say
 ASKED = re.compile(r"allocate ([\d.]+ ?\w+)")  # in what torch and NumPy say
 GIGABYTE = 2**30
@@ -94,7 +95,7 @@ def explained(shape: Sequence[int], device: torch.device | str) -> Iterator[None
 
 def out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that there is no more memory, on whatever device."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in SAID_WITHOUT_MEMORY)
 
 
 def _asked(error: BaseException) -> str:

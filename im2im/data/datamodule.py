@@ -2,23 +2,28 @@
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
+from im2im.data.channels import check_alike, check_wanted
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
 from im2im.data.fitting import fitted
 from im2im.data.index import Entry, Images
 from im2im.data.keeping import Keeping, gigabytes
+from im2im.data.known import EVERY
 from im2im.data.loader import loader
 from im2im.data.patches import Sampling
 from im2im.data.side import Side
 from im2im.data.voxels import check_ratios
 from im2im.hardware import check_workers, choose_workers, usable_cores
+from im2im.io.pair import SPLITS
 from im2im.io.pairing import Pair, write_splits
 from im2im.normalization import Affine, typical
 from im2im.parallel import processes, rank
@@ -82,10 +87,10 @@ class ImageData(pl.LightningDataModule):
             ValueError: If the split is empty, or images do not fit together.
         """
         if split not in self._entries:
-            opened = [entry for pair in self.pairs if pair.split == split for entry in self.images.open(pair, self.source, self.target)]
+            opened = [entry for pair in self.pairs if pair.split == split for entry in self._open(pair)]
             for entry in opened:
-                self._check_wanted(entry)
-                self._check_channels(entry, opened[0])
+                check_wanted(entry, self._wanted)
+                check_alike(entry, opened[0])
             if split == "train":
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left and not (split == "train" and self._partial)
@@ -93,6 +98,11 @@ class ImageData(pl.LightningDataModule):
             self._kept[split] = keep
             self._entries[split] = fitted(opened, self.source, self.target, keep, self._readers, self.images.shortcuts.store)
         return self._entries[split]
+
+    def _open(self, pair: Pair) -> Iterator[Entry]:
+        """Open a pair, and let what was found out about its files be written down now and then."""
+        yield from self.images.open(pair, self.source, self.target)
+        self.images.shortcuts.store.write(EVERY)
 
     def require_channels(self, in_channels: int, target_channels: int | None = None) -> None:
         """Say what a trained network takes and was trained on, so that images of other channels are refused when they are opened.
@@ -107,7 +117,7 @@ class ImageData(pl.LightningDataModule):
         self._wanted = {"source": in_channels, "target": target_channels}
         for entries in self._entries.values():
             for entry in entries:
-                self._check_wanted(entry)
+                check_wanted(entry, self._wanted)
 
     def channels(self) -> tuple[int, int]:
         """Look at the first pair that can be opened for the number of source and target channels."""
@@ -166,6 +176,8 @@ class ImageData(pl.LightningDataModule):
 
     def training_patches(self, entries: list[Entry]) -> TrainingPatches:
         """Give random, augmented patches of entries."""
+        if self._partial:
+            self.entries("val")  # takes its share of the memory first
         cutter, keeping = self._cutter(entries), Keeping(self._memory_left / max(self._readers, 1)) if self._partial else None
         plan = self.sampling.places(entries, self.target, self.sampling, self.images.shortcuts.store)
         return TrainingPatches(entries, cutter, plan, self.augmentation, self.seed, keeping)
@@ -178,7 +190,8 @@ class ImageData(pl.LightningDataModule):
     def batch(self, entries: list[Entry], size: int | None = None) -> dict[str, Any]:
         """Give one batch of training patches, of the configured size unless another is asked for."""
         patches = self.training_patches(entries)
-        return default_collate([patches[(0, index % len(patches))] for index in range(size or self.sampling.batch_size)])
+        order = np.random.default_rng(0).permutation(len(patches))
+        return default_collate([patches[(0, int(order[index % len(order)]))] for index in range(size or self.sampling.batch_size)])
 
     def batch_shape(self, in_channels: int) -> tuple[int, ...]:
         """Give the shape BC(Z)YX of a batch of sources."""
@@ -215,26 +228,8 @@ class ImageData(pl.LightningDataModule):
         sampler = range(rank(), len(patches), processes()) if enough else range(len(patches))
         return loader(patches, sampler, self.sampling.batch_size, self.loaders(split)[0])
 
-    def _check_wanted(self, entry: Entry) -> None:
-        """Raise unless an entry has the channels that the network takes."""
-        for role, wanted in self._wanted.items():
-            image = getattr(entry, role)
-            if wanted is not None and image.shape[1] != wanted:
-                raise ValueError(
-                    f"{image.path} has {image.shape[1]} channels, the network takes {wanted}; choose with data.{role}_channels"
-                )
-
-    def _check_channels(self, entry: Entry, first: Entry) -> None:
-        """Raise unless an entry has the channels of the first one."""
-        for role in ("source", "target"):
-            here, there = getattr(entry, role), getattr(first, role)
-            if here.shape[1] != there.shape[1]:
-                raise ValueError(
-                    f"{here.path} has {here.shape[1]} channels, {there.path} has {there.shape[1]}; choose with data.{role}_channels"
-                )
-
     def write_splits(self, folder: Path) -> None:
         """Write which file serves which stage to splits.csv, and say how many."""
-        counts = Counter(pair.split for pair in self.pairs)
-        log.info("images: %s", ", ".join(f"{counts[name]} {name}" for name in ("train", "val", "test") if counts[name]))
+        counts = Counter(str(pair.split) for pair in self.pairs)
+        log.info("images: %s", ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name]))
         write_splits(self.pairs, folder / "splits.csv")

@@ -60,26 +60,27 @@ def _around(start: int, edge: int, size: int, patch: int, rng: np.random.Generat
     return slice(place, place + patch)
 
 
-def densities(entry: Entry, target: Side, store: Store) -> tuple[Density, Density]:
-    """Give where foreground is, and where pixels are included.
+def densities(entry: Entry, target: Side, patch_size: tuple[int, ...], store: Store) -> tuple[Density, Density]:
+    """Give where foreground is, and where pixels are included, in cells that fit into a patch.
 
     Foreground are the labels above 0, or what is brighter than the threshold of Otsu ("A threshold selection method from gray-level
     histograms", 1979), in any channel of the target; pixels whose cost map is 0 count for neither.
     """
-    what = f"foreground and included pixels in {target.spatial_dims}D, labels: {target.labels}"
-    fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target))
+    shape = target.spatial_shape(entry.target)
+    edge = max(1, math.ceil((math.prod(shape) / CELLS) ** (1 / len(shape))))
+    edges = [min(edge, length, patch) for length, patch in zip(shape, patch_size, strict=True)]
+    what = f"foreground and included pixels in cells of {edges}, labels: {target.labels}, by {target.reader}"
+    fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target, edges))
     foreground, included = (Density(tuple(fact["edges"]), np.array(fact[name], np.float64)) for name in ("foreground", "included"))
     return foreground, included
 
 
-def _find(entry: Entry, target: Side) -> dict[str, Any]:
+def _find(entry: Entry, target: Side, edges: list[int]) -> dict[str, Any]:
     image = target.array(entry.target, time=entry.time)
-    bright = (image > (0 if target.labels else _threshold(image))).any(axis=0)
+    bright = np.any([channel > (0 if target.labels else _threshold(channel)) for channel in image], axis=0)
     included = np.ones(bright.shape, bool)
     if entry.cost_map is not None:
         included = target.array(entry.cost_map, time=entry.time)[0] > 0
-    edge = max(1, math.ceil((bright.size / CELLS) ** (1 / bright.ndim)))
-    edges = [min(edge, length) for length in bright.shape]
     return {"edges": edges, "foreground": _shares(bright & included, edges), "included": _shares(included, edges)}
 
 

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from im2im.data.side import Side
-from im2im.io.formats import kind
-from im2im.io.image import Image
+from im2im.io.formats import OF_SEVERAL_FILES, kind
+from im2im.io.image import Image, SlicedArray
 from im2im.io.store import Store
 from im2im.normalization import Affine, Fitted, StainTransform
 
 FITTED: dict[str, type[Any]] = {kind.__name__: kind for kind in (Affine, StainTransform)}
 EVERY = 0.5  # seconds between writes; as much is lost when a process is killed
-OF_SEVERAL_FILES = frozenset({".vsi", ".oif", ".sldy"})  # of which only the first is known here
 
 
 def known_scale(store: Store, side: Side, image: Image, time: int, cost_map: Image | None, fit: Callable[[], Fitted]) -> Fitted:
@@ -33,8 +34,9 @@ def known_scale(store: Store, side: Side, image: Image, time: int, cost_map: Ima
         name = type(found[0]).__name__
         return {"kind": name, **asdict(found[0])} if FITTED.get(name) is type(found[0]) else None  # type: ignore[call-overload]
 
-    fact = known(store, f"{side.normalization} in {side.spatial_dims}D, labels: {side.labels}", image, time, cost_map, find)
-    store.write(EVERY)
+    fact = known(
+        store, f"{side.normalization} in {side.spatial_dims}D, labels: {side.labels}, by {side.reader}", image, time, cost_map, find
+    )
     return found[0] if found else _fitted(**fact)
 
 
@@ -43,8 +45,16 @@ def known(store: Store, what: str, image: Image, time: int, cost_map: Image | No
     images = [image] if cost_map is None else [image, cost_map]
     views = " without ".join(f"{one.axes} {one.shape} {one.dtype} scene {one.scene} part {one.part}" for one in images)
     files = [file for one in images for file in (one.path, *one.others)]
-    unclear = any(kind(file.name) in OF_SEVERAL_FILES for file in files)
-    return find() if unclear else store.remember(files, f"{what}: {views}, time {time}", find)
+    if any(kind(file.name) in OF_SEVERAL_FILES for file in files) or any(_made_up(one) for one in images):
+        return find()
+    fact = store.remember(files, f"{what}: {views}, time {time}", find)
+    store.write(EVERY)
+    return fact
+
+
+def _made_up(image: Image) -> bool:
+    """Tell whether an image was never in a file, whatever its path says."""
+    return isinstance(image.load, SlicedArray) and isinstance(image.load.array, np.ndarray)
 
 
 def _fitted(kind: str, **values: Any) -> Fitted:

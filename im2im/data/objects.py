@@ -54,7 +54,7 @@ class ObjectPlan:
         return places
 
     def _middles(self, entry: Entry) -> Sequence[tuple[int, ...] | None]:
-        what = f"middles of objects in {self.target.spatial_dims}D"
+        what = f"middles of objects in {self.target.spatial_dims}D, by {self.target.reader}"
         found = known(self.store, what, entry.target, entry.time, entry.cost_map, lambda: self._find(entry))
         return [tuple(middle) for middle in found] or [None]
 

@@ -1,8 +1,10 @@
 """Where patches lie within an image, and how an image that is smaller than a patch is filled up."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +15,8 @@ from im2im.data.side import Side
 from im2im.io.store import Store
 
 Region = tuple[slice, ...]
+
+READERS = 2  # threads that look at images
 
 
 class Plan(Protocol):
@@ -47,8 +51,13 @@ class Anywhere:
         """
         if sampling.foreground and any(not entry.matched for entry in entries):
             raise ValueError(f"only pairs have foreground, got data.foreground={sampling.foreground} for unpaired images; set it to 0")
-        weighed = [entry for entry in entries if entry.matched and (sampling.foreground or entry.cost_map is not None)]
-        maps = {id(entry): densities(entry, target, store) for entry in weighed}
+
+        def look(entry: Entry) -> tuple[Density, Density] | None:
+            weighed = entry.matched and (sampling.foreground or entry.cost_map is not None)
+            return densities(entry, target, sampling.patch_size, store) if weighed else None
+
+        with ThreadPoolExecutor(READERS) as pool:
+            maps = list(pool.map(look, entries))
         store.write()
         return RandomPlan(entries, sampling, maps)
 
@@ -59,10 +68,10 @@ class RandomPlan:
     Args:
         entries: The images.
         sampling: How many patches of what size.
-        maps: Where foreground and included pixels are, by the identity of entries that are not drawn from evenly.
+        maps: Where foreground and included pixels are, for each of the entries; None for those that are drawn from evenly.
     """
 
-    def __init__(self, entries: Sequence[Entry], sampling: "Sampling", maps: Mapping[int, tuple[Density, Density]]) -> None:
+    def __init__(self, entries: Sequence[Entry], sampling: "Sampling", maps: Sequence[tuple[Density, Density] | None]) -> None:
         self.entries, self.sampling, self.maps = entries, sampling, maps
         self.per_epoch = math.ceil(sampling.fraction_per_epoch * len(entries))
 
@@ -72,22 +81,29 @@ class RandomPlan:
 
     def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Draw a region of one entry."""
-        entry = self._entry(epoch, index)
+        number = self._number(epoch, index)
+        entry, found = self.entries[number], self.maps[number]
         shape = entry.source.shape[5 - len(self.sampling.patch_size) :]
-        if id(entry) in self.maps:
-            foreground, included = self.maps[id(entry)]
+        if found is not None:
+            foreground, included = found
             density = foreground if foreground and rng.random() < self.sampling.foreground else included
             if density:
                 return entry, density.draw(shape, self.sampling.patch_size, rng)
         return entry, random_region(shape, self.sampling.patch_size, rng)
 
-    def _entry(self, epoch: int, index: int) -> Entry:
-        """Give the entries in turn; of a fraction each epoch has others, in ever another order, until all were seen."""
+    def _number(self, epoch: int, index: int) -> int:
+        """Number the entries in turn; of a fraction each epoch has others, in ever another order, until all were seen."""
         count = len(self.entries)
         if self.per_epoch == count:
-            return self.entries[index % count]
+            return index % count
         number, place = divmod(epoch * self.per_epoch + index % self.per_epoch, count)
-        return self.entries[np.random.default_rng(number).permutation(count)[place]]
+        return int(_order(count, number)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, number: int) -> np.ndarray:
+    """Give the order of so many images in one round through all of them."""
+    return np.random.default_rng(number).permutation(count)
 
 
 @dataclass(frozen=True)

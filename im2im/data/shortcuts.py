@@ -39,7 +39,12 @@ class Shortcuts:
     def store(self) -> Store:
         """What is known of the data."""
         if isinstance(self.index, str):
-            return Store(Path(self.index).expanduser())
+            path = Path(self.index).expanduser()
+            if path.is_dir() or not path.absolute().parent.is_dir():
+                raise ValueError(
+                    f"the index is a file in a folder that is there, got data.index={self.index}; correct it, or set data.index=true"
+                )
+            return Store(path)
         if not self.index or self.root is None:
             return Store()
         folder = Path(self.root).expanduser()

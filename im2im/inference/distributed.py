@@ -42,20 +42,33 @@ class DaskInference(TiledInference):
         """Every image is predicted tile by tile."""
         return True
 
+    def budget(self, device: torch.device | str = "cpu") -> int:
+        """Tell how many bytes one worker may take: workers that are started here share the memory."""
+        return super().budget(device) // (self._started_here if self.scheduler is None else 1)
+
+    @property
+    def _started_here(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
     def work(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
         """Let workers predict and write tiles; gives the number of each once it is written. The first is done here and makes the files."""
         yield from work_through(job, numbers[:1], self.run)
         if len(numbers) < 2:
             return
         with self._client() as client:
-            from distributed import as_completed
+            from distributed import KilledWorker, as_completed
 
             threads = sum(client.nthreads().values())
             log.info("%d workers of dask predict tiles, %d threads in all: %s", len(client.nthreads()), threads, client.dashboard_link)
             shared = client.scatter(replace(job), broadcast=True)  # type: ignore[type-var]
             futures = client.map(predict_tile, numbers[1:], job=shared, pure=False, retries=RETRIES)
-            for future in as_completed(futures):
-                yield future.result()
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except KilledWorker as error:
+                raise ValueError(
+                    "workers of dask were ended again and again, mostly for lack of memory; lower inference.memory or inference.workers"
+                ) from error
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -75,8 +88,7 @@ class DaskInference(TiledInference):
             with client:
                 yield client
             return
-        count = self.workers or os.cpu_count() or 1
-        with LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        with LocalCluster(n_workers=self._started_here, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
             yield client
 
 

@@ -2,11 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
 Region = tuple[slice, ...]
+Cover = Callable[[int, int, int, int], tuple[int, int]]  # size, tile, halo, multiple → number of tiles and their length
+BLOCK = 64  # pixels of which a chunk of a result has whole ones
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Halo:
         return 2 * _ceil(self.along(axis, count * multiple), multiple) < count
 
 
-def choose_tile(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels: int) -> tuple[int, ...]:
+def choose_tile(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels: int, grid: bool = False) -> tuple[int, ...]:
     """Return the tile within a number of voxels with which a network computes the fewest voxels, halos included.
 
     Its sides are half to twice those of a cube, less where the image is: a thin tile would have a thin halo.
@@ -119,10 +121,14 @@ def choose_tile(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_v
         halo: How far it reaches into its neighbours.
         multiple: The network's total stride, (Z)YX.
         max_voxels: What the tile may hold at most; exceeded only where a side has no room for the halo otherwise.
+        grid: Tiles are to write the cells of a grid.
     """
     padded = round_up(shape, multiple)
     cube = _cube(padded, halo, multiple, max_voxels)
-    axes = [_choices(axis, *lengths, halo) for axis, lengths in enumerate(zip(padded, cube, multiple, strict=True))]
+    axes = [
+        _choices(axis, *lengths, halo, _pieces if grid else _spread)
+        for axis, lengths in enumerate(zip(padded, cube, multiple, strict=True))
+    ]
     tiles = [sides for sides in product(*axes) if math.prod(length for length, _ in sides) <= max_voxels]
     if not tiles:
         return cube
@@ -160,7 +166,7 @@ def _cube(shape: Sequence[int], halo: Halo, multiple: Sequence[int], max_voxels:
     return tuple(tile)
 
 
-def _choices(axis: int, size: int, side: int, multiple: int, halo: Halo) -> list[tuple[int, int]]:
+def _choices(axis: int, size: int, side: int, multiple: int, halo: Halo, cover: Cover) -> list[tuple[int, int]]:
     """Return lengths of a tile around ``side``, each with the pixels that all tiles along the axis have together."""
     if side >= size:
         return [(size, size)]
@@ -169,7 +175,7 @@ def _choices(axis: int, size: int, side: int, multiple: int, halo: Halo) -> list
         longest = min(max(side * eighths // (8 * multiple), 1) * multiple, size)
         pixels = halo.along(axis, longest)
         if 2 * _ceil(pixels, multiple) * multiple < longest:
-            count, length = _spread(size, longest, pixels, multiple)
+            count, length = cover(size, longest, pixels, multiple)
             choices[length] = count * length
     return list(choices.items())
 
@@ -202,7 +208,7 @@ def _cells(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, 
     length, edge, end = (_ceil(pixels, multiple) * multiple for pixels in (tile, halo, size))
     if end <= length:
         return [(slice(0, size), slice(0, size), slice(0, size))]
-    step = length - 2 * edge
+    step = _step(length, edge, multiple)
     if step <= 0:
         raise ValueError(_no_room(multiple, halo, length, 2 * edge // multiple))
     cuts = []
@@ -210,6 +216,18 @@ def _cells(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, 
         start, high = min(max(low - edge, 0), end - length), min(low + step, size)
         cuts.append((slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start)))
     return cuts
+
+
+def _pieces(size: int, tile: int, halo: int, multiple: int) -> tuple[int, int]:
+    """Return how many tiles of a grid cover an axis, and their length."""
+    length, edge = _ceil(tile, multiple) * multiple, _ceil(halo, multiple) * multiple
+    return (1, length) if size <= length else (_ceil(size, max(_step(length, edge, multiple), 1)), length)
+
+
+def _step(length: int, edge: int, multiple: int) -> int:
+    """Return how many pixels a tile writes: whole blocks where there is room for one, so that chunks of a good size divide them."""
+    step, block = length - 2 * edge, math.lcm(BLOCK, multiple)
+    return step - step % block if step >= block else step
 
 
 def _no_room(multiple: int, halo: int, tile: int, shared: int) -> str:

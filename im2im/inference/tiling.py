@@ -15,7 +15,7 @@ from im2im.inference.averaging import MirroredViews, Network
 from im2im.inference.blending import Blending, Crop
 from im2im.inference.planning import Halo, Region, Tile, choose_tile, for_axes, plan, plan_grid, round_up
 from im2im.inference.streaming import Job, work_through
-from im2im.memory import free_memory
+from im2im.memory import free_memory, out_of_memory
 from im2im.networks.demand import Demand
 from im2im.networks.padding import Crop as CropIndex
 from im2im.networks.padding import pad_to_multiple
@@ -184,7 +184,7 @@ class TiledInference:
             return [_widened(tile, shape, multiple) for tile in planned(shape, multiple, halo(multiple), (1,) * len(shape))]
         if self.tile is not None and len(self.tile) != len(shape):
             raise ValueError(f"A tile needs one length for each of the {len(shape)} spatial axes, got {self.tile}; change inference.tile")
-        tile = round_up(self.tile or choose_tile(shape, halo, multiple, self.most_voxels(demand)), multiple)
+        tile = round_up(self.tile or choose_tile(shape, halo, multiple, self.most_voxels(demand), grid), multiple)
         return planned(shape, tile, halo(tile), multiple)
 
     def most_voxels(self, demand: Demand) -> int:
@@ -224,7 +224,9 @@ def _predict(network: Network, batch: Tensor) -> Tensor:
     try:
         with torch.no_grad():
             prediction = network(batch)
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
         raise ValueError(
             f"The device's memory is too small for a batch of tiles, got {shape}; lower inference.memory or inference.batch_size"
         ) from error

@@ -16,7 +16,7 @@ import numpy as np
 
 from im2im.axes import Region
 from im2im.files import replacing
-from im2im.io.formats import ZARR, kind
+from im2im.io.formats import OF_SEVERAL_FILES, ZARR, kind
 from im2im.io.image import Image, SlicedArray
 from im2im.io.pages import StoredPages
 from im2im.io.store import stamp
@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 GIGABYTE = 10**9
 SUFFIX = ".pixels"
 
+OURS = f"{'[0-9a-f]' * 32}{SUFFIX}"
+
 _WITHOUT_ROOM: set[Path] = set()  # copies that are not tried again
+_USED: set[Path] = set()  # copies that this process needs: they make no room for others
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class DecodedReader:
 
     def _copy(self, image: Image) -> Path:
         """Name the copy after what the file is now and how it was opened."""
-        identity = [os.path.abspath(image.path), stamp(image.path), image.scene, image.shape, image.axes, image.dtype.str]
+        files = [(os.path.abspath(path), stamp(path)) for path in (image.path, *image.others)]
+        identity = [files, repr(self.reader), image.scene, image.shape, image.axes, image.dtype.str]
         return self.folder / f"{blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()}{SUFFIX}"
 
 
@@ -77,6 +81,7 @@ class Decoded:
 
     def _read(self, region: Region) -> np.ndarray:
         os.utime(self.copy)  # it was used now
+        _USED.add(self.copy)
         shape, dtype = self.image.shape, self.image.dtype
         offsets = np.arange(math.prod(shape[:3])) * (math.prod(shape[3:]) * dtype.itemsize)
         return SlicedArray(StoredPages(self.copy, offsets, shape, dtype, plane_axes=2), "TCZYX")(region)
@@ -97,18 +102,23 @@ class Decoded:
 
 
 def _fast(image: Image) -> bool:
-    return kind(image.path.name) in ZARR or (isinstance(image.load, SlicedArray) and isinstance(image.load.array, StoredPages))
+    return kind(image.path.name) in ZARR | OF_SEVERAL_FILES or (
+        isinstance(image.load, SlicedArray) and isinstance(image.load.array, StoredPages)
+    )
 
 
 def _make_room(folder: Path, size: int, limit: int) -> bool:
     """Remove the copies that were not used for longest until one more fits; False where it fits nowhere."""
-    if size > min(limit, shutil.disk_usage(folder).free):
-        log.warning("no room for %.1f GB in %s; raise data.cache_limit, or choose another data.cache", size / GIGABYTE, folder)
+    listed = [(path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob(OURS)]
+    kept = sum(length for _, length, path in listed if path in _USED)
+    spare = sorted(one for one in listed if one[2] not in _USED)
+    allowed = min(limit, shutil.disk_usage(folder).free + sum(length for _, length, _ in listed))
+    if kept + size > allowed:
+        log.warning("no room for %.2g GB in %s; raise data.cache_limit, or choose another data.cache", size / GIGABYTE, folder)
         return False
-    copies = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob(f"*{SUFFIX}")), reverse=True)
-    total = size
-    for _, length, path in copies:
-        total += length
-        if total > limit:
+    total = kept + size + sum(length for _, length, _ in spare)
+    for _, length, path in spare:
+        if total > allowed:
             path.unlink(missing_ok=True)
+            total -= length
     return True

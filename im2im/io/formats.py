@@ -4,6 +4,7 @@ TIFF = frozenset({".tif", ".tiff", ".tf2", ".tf8", ".btf", ".lsm", ".stk", ".svs
 ZARR = frozenset({".zarr"})
 PICTURE = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 VENDOR = frozenset({".czi", ".nd2", ".lif", ".dv", ".r3d", ".ims", ".oib", ".oif", ".oir", ".sldy", ".vsi", ".mrc"})
+OF_SEVERAL_FILES = frozenset({".vsi", ".oif", ".sldy"})  # of which only the first is known here
 IMAGE = TIFF | ZARR | PICTURE | VENDOR
 TABLE = frozenset({".csv", ".parquet"})
 

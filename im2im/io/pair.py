@@ -105,6 +105,10 @@ class Pair(_Slots):
     channel: str | int | None = kept(None)
     matched: bool = kept(True)
 
+    def __reduce__(self) -> tuple[type["Pair"], tuple[Any, ...]]:
+        """Let it be copied and sent to other processes."""
+        return Pair, tuple(getattr(self, name) for name in self.fields)
+
 
 def group_of(stem: str, pattern: str | None) -> str | None:
     """The first group of a regular expression in a stem, or its whole match; None without an expression.

@@ -22,6 +22,8 @@ def add_pyramid(path: Path, axes: str, labels: bool) -> None:
         labels: Keep every second number rather than the mean of four.
     """
     group: Any = zarr.open_group(str(path), mode="a")
+    for coarser in [name for name in group if name != "0"]:  # of an attempt that was interrupted
+        del group[coarser]
     level, lateral = 0, [axes.index(axis) for axis in "YX"]
     while max(group[str(level)].shape[axis] for axis in lateral) > COARSEST:
         fine = group[str(level)]

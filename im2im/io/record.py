@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from im2im.io.formats import ZARR, kind
 from im2im.io.image import Image, SlicedArray
 from im2im.io.pages import EncodedPages, Segments, StoredPages
 from im2im.io.store import Store
@@ -29,6 +30,8 @@ class RecordedReader:
 
     def __call__(self, path: Path) -> list[Image]:
         """Open a file (or ``.zarr`` folder)."""
+        if kind(path.name) in ZARR:
+            return self.reader(path)
         opened: list[Image] = []
 
         def find() -> list[Record] | None:

@@ -20,6 +20,7 @@ Key: TypeAlias = tuple[str, str]  # files and what is known of them
 NAME = "im2im-index.sqlite"
 TABLE = "facts_1"  # another name whenever facts change their meaning
 COLUMNS = "files TEXT, what TEXT, stamps TEXT, fact BLOB, PRIMARY KEY (files, what)"
+STILL = 5.0  # seconds in which a folder is taken for unchanged
 PATIENCE = 60.0  # seconds with another process that writes
 
 
@@ -40,6 +41,7 @@ class Store:
         self._written = time.monotonic()
         self._connection: sqlite3.Connection | None = None
         self._process = os.getpid()
+        self._folders: dict[Path, tuple[float, list[int]]] = {}  # when they were looked through, and their stamps
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path | None]]:
         """Let other processes open the file themselves."""
@@ -53,8 +55,8 @@ class Store:
             what: Says what the fact is, with every setting that it depends on.
             find: Finds it out; None is given back, but not kept.
         """
-        found = [stamp(file) for file in files]
-        if None in found or " object at 0x" in what:  # images in memory, parts that do not say what they are
+        found = [self._stamp(file) for file in files]
+        if None in found or " at 0x" in what:  # images in memory, parts that do not say what they are
             return find()
         key, stamps = (json.dumps([self._name(file) for file in files]), what), json.dumps(found)
         with self._lock:
@@ -77,6 +79,16 @@ class Store:
         """Write nothing from now on."""
         self._written = math.inf
 
+    def _stamp(self, file: Path) -> list[int] | None:
+        """Give the stamp of a file; that of a folder, which takes long to find, holds for some seconds."""
+        known = self._folders.get(file)
+        if known is not None and time.monotonic() - known[0] < STILL:
+            return known[1]
+        found = stamp(file)
+        if found is not None and len(found) > 2:
+            self._folders[file] = time.monotonic(), found
+        return found
+
     def _name(self, file: Path) -> str:
         whole, folder = os.path.abspath(file), "" if self.path is None else os.path.join(os.path.abspath(self.path.parent), "")
         return whole.removeprefix(folder) if folder else whole
@@ -87,7 +99,8 @@ class Store:
         try:
             return self._open(self.path).execute(f"SELECT stamps, fact FROM {TABLE} WHERE files = ? AND what = ?", key).fetchone()
         except sqlite3.Error as error:
-            self._give_up(error)
+            if "no such table" not in str(error):  # it was only begun, or is of another version
+                self._give_up(error)
             return None
 
     def _write(self, path: Path) -> None:
@@ -103,7 +116,8 @@ class Store:
                 connection.executemany(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?, ?)", rows)
             self._waiting = {}
         except sqlite3.Error as error:
-            self._give_up(error)
+            log.warning("%s cannot be written (%s): what is found out from now on is not kept", path, error)
+            self.freeze()
 
     def _open(self, path: Path) -> sqlite3.Connection:
         """Connect, for reading only where the folder is not to be written to; a process that was forked connects anew."""
@@ -132,4 +146,5 @@ def stamp(file: Path) -> list[int] | None:
 def may_write(path: Path) -> bool:
     """Tell whether a file can be made or changed; a folder that is marked read-only is left alone, whoever asks."""
     folder = path.parent
-    return folder.is_dir() and bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
+    open_to_all = folder.is_dir() and bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
+    return open_to_all and (not path.exists() or os.access(path, os.W_OK))

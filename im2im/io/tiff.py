@@ -83,6 +83,8 @@ def _stored(path: Path, series: tifffile.TiffPageSeries, letters: str, shape: tu
     keyframe, plane_axes = series.keyframe, 3 if letters.endswith("S") and shape[-1] > 1 else 2
     dtype = np.dtype(series.dtype).newbyteorder(keyframe.parent.byteorder)
     plane = math.prod(shape[-plane_axes:]) * dtype.itemsize
+    if not all(_in_one_piece(page) for page in series.pages if page is not None):
+        return None
     if series.dataoffset is not None:
         starts, inside = np.array([series.dataoffset]), np.arange(math.prod(shape[:-plane_axes]))
     elif series.is_multifile or not keyframe.is_final or keyframe.nbytes % plane:
@@ -92,6 +94,12 @@ def _stored(path: Path, series: tifffile.TiffPageSeries, letters: str, shape: tu
         starts = np.array([page.dataoffsets[0] for page in pages])
         inside = np.arange(keyframe.nbytes // plane)
     return StoredPages(path, (starts[:, None] + inside * plane).ravel(), shape, dtype, plane_axes)
+
+
+def _in_one_piece(page: Any) -> bool:
+    """Tell whether the strips of a page follow each other."""
+    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    return list(page.dataoffsets[1:]) == ends[:-1]
 
 
 def _encoded(path: Path, series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> EncodedPages:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-NEAREST, FARTHEST = 64, 1024  # pixels from a place to the border of the image in which its influence is looked for
+from im2im.networks.stride import REFUSALS
+
+FARTHEST = 512  # pixels from a place to the border of the image in which its influence is looked for
 
 
 def receptive_field(network: nn.Module, in_channels: int, multiple: Sequence[int]) -> tuple[int, ...]:
@@ -32,21 +34,22 @@ def receptive_field(network: nn.Module, in_channels: int, multiple: Sequence[int
 
 
 def _along(network: nn.Module, in_channels: int, multiple: tuple[int, ...], axis: int) -> int:
-    """Look within 64 pixels, then twice as far until that makes no difference: a dilated convolution leaves gaps."""
-    step, before = multiple[axis], -1
-    margin = math.ceil(NEAREST / step) * step
-    while margin <= FARTHEST:
-        size = [2 * length for length in multiple]  # a norm may need two pixels at the coarsest
-        size[axis] = 2 * margin + step
-        image = torch.zeros(1, in_channels, *size)
-        image.narrow(2 + axis, margin, step).fill_(torch.nan)
+    """Look as far as is looked for at all: a dilated convolution leaves gaps, so that nearer edges may say nothing."""
+    step = multiple[axis]
+    margin = math.ceil(FARTHEST / step) * step
+    size = [2 * length for length in multiple]  # a norm may need two pixels at the coarsest
+    size[axis] = 2 * margin + step
+    image = torch.zeros(1, in_channels, *size)
+    image.narrow(2 + axis, margin, step).fill_(torch.nan)
+    try:
         with torch.no_grad():
             places = network(image).isnan().movedim(2 + axis, 0).flatten(1).any(dim=1).nonzero().squeeze(1)
-        reach = max(margin - int(places[0]), int(places[-1]) - (margin + step - 1))
-        if reach == before:
-            return reach
-        margin, before = 2 * margin, reach
+    except REFUSALS as error:
+        raise ValueError(f"{type(network).__name__} takes no images of any size; set inference.halo to pixels, or to null") from error
+    reach = max(margin - int(places[0]), int(places[-1]) - (margin + step - 1))
+    if reach < margin:
+        return reach
     raise ValueError(
-        f"the network sees more than {FARTHEST // 2} pixels far, got {type(network).__name__}; set inference.halo to a number of pixels "
+        f"the network sees more than {FARTHEST} pixels far, got {type(network).__name__}; set inference.halo to a number of pixels "
         "for each axis, or to null"
     )

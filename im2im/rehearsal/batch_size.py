@@ -8,7 +8,7 @@ import torch
 
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
-from im2im.memory import free_memory
+from im2im.memory import free_memory, out_of_memory
 from im2im.networks.footprint import footprint
 from im2im.rehearsal.step import STEPS, Measure, Step, measure_with, predicted_bytes
 
@@ -45,14 +45,16 @@ def find_batch_size(measure: Measure, given: int, patches: int, free: float) -> 
             return tried[-1].size, f"{size} would take about {wanted / GIGABYTE:.2g} GB of {free / GIGABYTE:.2g} GB that are free"
         try:
             step = measure(size, STEPS if size >= given else 2)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             if not tried:
                 raise ValueError(f"not even one patch fits into {free / GIGABYTE:.2g} GB of free memory; lower patch_size") from error
             return tried[-1].size, f"{size} do not fit into {free / GIGABYTE:.2g} GB of free memory"
         if tried and tried[-1].size >= given and step.rate < GAIN * tried[-1].rate:
             return tried[-1].size, f"{size} train {step.rate:.3g} patches per second, {tried[-1].size} train {tried[-1].rate:.3g}"
         tried.append(step)
-        size *= 2
+        size = given if size < given < 2 * size else 2 * size
     return tried[-1].size, f"more leave fewer than {STEPS_OF_AN_EPOCH} steps to an epoch of {patches} patches"
 
 

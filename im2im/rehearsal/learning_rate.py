@@ -77,7 +77,8 @@ def range_test(trainer: pl.Trainer, framework: Framework, data: ImageData, learn
 def _batches(data: ImageData, count: int) -> list[Batch]:
     """Give some batches of training patches, each of other ones where there are enough."""
     patches, size = data.training_patches(data.entries("train")), data.sampling.batch_size
-    places = [divmod(number, len(patches)) for number in range(count * size)]
+    rounds = range(-(-count * size // len(patches)))
+    places = [(epoch, int(place)) for epoch in rounds for place in np.random.default_rng(epoch).permutation(len(patches))][: count * size]
     return [default_collate([patches[place] for place in places[start : start + size]]) for start in range(0, len(places), size)]
 
 

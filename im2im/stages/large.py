@@ -12,14 +12,17 @@ What is unfinished lies in a hidden folder beside the result, from which a predi
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import Progress
+from torch import nn
 
 from im2im.data.side import Side
 from im2im.files import replacing
@@ -29,6 +32,7 @@ from im2im.io.image import Image
 from im2im.io.labels import LABEL_TYPES, present_colours
 from im2im.io.ome_zarr import open_zarr
 from im2im.io.pyramid import add_pyramid
+from im2im.io.store import stamp as file_stamp
 from im2im.io.writer import write_large
 from im2im.joining import number_joined, same_objects
 from im2im.large import LargeArray
@@ -79,7 +83,7 @@ def prepare(
     framework: Framework, source: Side, image: Image, outputs: tuple[str, ...], folder: Path, channel_names: tuple[str, ...]
 ) -> TiledImage:
     """Plan an image, or take up the plan of an interrupted prediction of it with the same networks, settings and outputs."""
-    stamp = _stamp(framework, image, outputs)
+    stamp = _stamp(framework, source, image, outputs)
     told = folder / "plan.json"
     plan = json.loads(told.read_text()) if told.exists() else {}
     shape = source.spatial_shape(image)
@@ -110,6 +114,8 @@ def finish(job: TiledImage, name: str, path: Path) -> None:
     """Turn what was kept of an output into the file that was wanted; what is there is replaced."""
     if job.numbers_objects(name):
         join(job, name)
+    elif not job.store(name).exists():  # it has moved to its place already, before an interruption
+        return
     (image,) = open_zarr(job.store(name))
     if path.name.lower().endswith(".zarr"):
         add_pyramid(job.store(name), image.axes, labels=name == "labels")
@@ -168,17 +174,21 @@ def around(tile: Tile) -> tuple[Region, Region, np.ndarray]:
     return region, inner, known
 
 
-def _stamp(framework: Framework, image: Image, outputs: tuple[str, ...]) -> str:
+def _stamp(framework: Framework, source: Side, image: Image, outputs: tuple[str, ...]) -> str:
     """Sum up all that a prediction depends on."""
-    digest = sha256(repr((framework.inference, outputs, image.shape, image.scene, str(image.path))).encode())
-    if image.path.is_file():
-        facts = image.path.stat()
-        digest.update(repr((facts.st_size, facts.st_mtime_ns)).encode())
+    asked = (framework.inference, outputs, image.shape, image.scene, image.part, str(image.path), file_stamp(image.path))
+    taken = (source.normalization, source.selection, source.reader, framework.record, _settings(framework), _settings(framework.task))
+    digest = sha256(re.sub(r" at 0x\w+", "", repr((asked, taken))).encode())
     for run in framework.predictor().runs:
         for name, value in sorted(run.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _settings(thing: Any) -> dict[str, Any]:
+    """List what an object was made with, but for its networks, which are summed up by their weights."""
+    return {name: value for name, value in sorted(vars(thing).items()) if not name.startswith("_") and not isinstance(value, nn.Module)}
 
 
 def _plain(tile: Tile) -> list[list[list[int]]]:

@@ -49,11 +49,12 @@ def train(
         data.write_splits(Path(folder))
     device = _device(trainer)
     log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
-    if trainer.is_global_zero:
-        warn_of_memory(trainer, framework, data)
     start = time.perf_counter()
-    with together(trainer), explained(data.batch_shape(framework.record["in_channels"]), trainer.strategy.root_device):
-        trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
+    with explained(data.batch_shape(framework.record["in_channels"]), trainer.strategy.root_device):
+        if trainer.is_global_zero:
+            warn_of_memory(trainer, framework, data)
+        with together(trainer):
+            trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     if not trainer.is_global_zero:
         return {}
     seconds = time.perf_counter() - start

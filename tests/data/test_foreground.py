@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def regions(entries, count=200, patch_size=(8, 8), labels=False, **settings):
 def test_shares_are_those_of_cells():
     labels = np.zeros((4, 6), np.uint8)
     labels[0, 0], labels[2:, 3:5] = 7, 1
-    foreground, included = densities(entry(labels), side(labels=True), Store())
+    foreground, included = densities(entry(labels), side(labels=True), labels.shape, Store())
     assert foreground.edges == (1, 1)
     assert (foreground.shares > 0).tolist() == (labels > 0).tolist()
     assert (included.shares == 255).all()
@@ -40,7 +42,7 @@ def test_shares_are_those_of_cells():
 def test_a_grid_is_coarse_and_loses_no_pixel(shape):
     labels = np.zeros(shape, np.uint8)
     labels[tuple(length - 1 for length in shape)] = 1
-    foreground, _ = densities(entry(labels), side(len(shape), labels=True), Store())
+    foreground, _ = densities(entry(labels), side(len(shape), labels=True), shape, Store())
     assert foreground.shares.size <= 1.3 * CELLS
     assert np.flatnonzero(foreground.shares).tolist() == [foreground.shares.size - 1]
 
@@ -48,14 +50,14 @@ def test_a_grid_is_coarse_and_loses_no_pixel(shape):
 def test_bright_pixels_are_the_foreground_of_an_image_of_intensities():
     image = np.random.default_rng(0).normal(100, 3, (40, 40)).astype(np.float32)
     image[10:20, 5:9], image[0, 0] = 300, np.nan
-    foreground, _ = densities(entry(image), side(), Store())
+    foreground, _ = densities(entry(image), side(), image.shape, Store())
     assert (foreground.shares > 0).tolist() == (image > 200).tolist()
 
 
 @pytest.mark.parametrize("value", [5, np.nan])
 def test_a_constant_image_has_no_foreground_and_is_drawn_from_evenly(value):
     constant = entry(np.full((40, 40), value, np.float32))
-    assert not densities(constant, side(), Store())[0]
+    assert not densities(constant, side(), (8, 8), Store())[0]
     drawn = regions([constant], foreground=1.0)
     assert {region[0].start for region in drawn} == set(range(33))
 
@@ -108,3 +110,29 @@ def test_a_draw_follows_the_shares():
     starts = [density.draw((20, 20), (10, 10), np.random.default_rng(seed)) for seed in range(400)]
     assert {(region[0].start, region[1].start) for region in starts} == {(0, 10), (10, 0)}
     assert np.mean([region[0].start == 10 for region in starts]) == pytest.approx(0.75, abs=0.06)
+
+
+def test_a_plan_that_is_sent_to_another_process_draws_the_same():
+    cost_map = np.zeros((100, 100), np.uint8)
+    cost_map[70:75, 20:30] = 1
+    sampling = Sampling((8, 8), 1, patches_per_image=50)
+    plan = Anywhere()([entry(np.zeros((100, 100), np.uint8), cost_map)], side(labels=True), sampling, Store())
+    sent = pickle.loads(pickle.dumps(plan))
+    for index in range(50):
+        assert sent(0, index, np.random.default_rng(index))[1] == plan(0, index, np.random.default_rng(index))[1]
+
+
+def test_thin_patches_of_a_stack_are_not_excluded_as_wholes():
+    cost_map = np.zeros((128, 128, 128), np.uint8)
+    cost_map[:4] = 1
+    drawn = regions([entry(np.zeros(cost_map.shape, np.uint8), cost_map)], 100, (8, 32, 32), labels=True)
+    assert all(cost_map[region].any() for region in drawn)
+
+
+def test_each_channel_has_a_threshold_of_its_own():
+    image = np.zeros((2, 20, 20), np.float32)
+    image[0, :5, :5], image[1, 15:, 15:] = 1000, 3
+    channels = Image.from_array(image, "CYX")
+    foreground, _ = densities(Entry("a", channels, channels), side(), (8, 8), Store())
+    assert foreground.shares[0, 0] > 0
+    assert foreground.shares[-1, -1] > 0

@@ -6,6 +6,7 @@ import tifffile
 
 from im2im.data.known import known_scale
 from im2im.data.side import Side
+from im2im.io.image import Image
 from im2im.io.reader import AutoReader
 from im2im.io.selection import Selection
 from im2im.io.store import NAME, Store
@@ -76,3 +77,18 @@ def test_a_normalization_of_a_users_own_is_fitted_each_time(path, tmp_path):
             return self
 
     assert [scale(tmp_path, side(Own()), path)[1] for _ in range(2)] == [1, 1]
+
+
+def test_an_image_in_memory_is_not_taken_for_a_file_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells.tif").touch()
+    store = Store()
+    images = [Image.from_array(np.full((8, 8), value, np.uint8), "YX", "cells.tif") for value in (1, 100)]
+    scales = [known_scale(store, side(Standard()), one, 0, None, lambda one=one: side(Standard()).fit(one)) for one in images]
+    assert [one.offset for one in scales] == [(1.0,), (100.0,)]
+
+
+def test_another_reader_has_statistics_of_its_own(path, tmp_path):
+    scale(tmp_path, side(), path)
+    other = replace(side(), reader=AutoReader("TCYX"))
+    assert scale(tmp_path, other, path)[1] == 1

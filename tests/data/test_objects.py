@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -122,8 +124,8 @@ def test_a_part_of_the_objects_is_refused(key, value):
 def test_where_objects_are_is_found_once(tmp_path):
     tifffile.imwrite(tmp_path / "labels.tif", with_boxes((40, 50), _3=(slice(10, 13), slice(20, 23))))
     (image,) = AutoReader()(tmp_path / "labels.tif")
-    store = Store(tmp_path / NAME)
-    places = ObjectPlan([Entry("a", image, image)], side(2), Sampling((4, 4), 2), store).places
+    store, one = Store(tmp_path / NAME), replace(side(2), reader=AutoReader())
+    places = ObjectPlan([Entry("a", image, image)], one, Sampling((4, 4), 2), store).places
     closed = Image(image.path, image.shape, image.dtype, image.axes, lambda region: pytest.fail("read again"))
-    again = ObjectPlan([Entry("a", closed, closed)], side(2), Sampling((4, 4), 2), Store(tmp_path / NAME)).places
+    again = ObjectPlan([Entry("a", closed, closed)], one, Sampling((4, 4), 2), Store(tmp_path / NAME)).places
     assert [middle for _, middle in places] == [middle for _, middle in again] == [(11, 21)]

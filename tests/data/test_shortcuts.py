@@ -43,3 +43,9 @@ def test_files_are_opened_with_shortcuts(tmp_path):
     shortcuts.store.write()
     assert (tmp_path / NAME).is_file()
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("index", [".", "no/such/folder/index.sqlite"])
+def test_an_index_that_can_be_no_file_is_refused(index, tmp_path):
+    with pytest.raises(ValueError, match=r"the index is a file in a folder that is there, got data.index="):
+        _ = Shortcuts(str(tmp_path), index=str(tmp_path / index)).store

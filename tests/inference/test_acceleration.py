@@ -16,7 +16,7 @@ from torch import nn
 from im2im import load
 from im2im.inference import engines
 from im2im.inference.acceleration import Acceleration
-from im2im.inference.checked import difference
+from im2im.inference.checked import Checked, difference
 from im2im.inference.tiling import TiledInference
 
 ENGINES = [None, "compile", "openvino"]
@@ -226,3 +226,11 @@ def test_engines_cost_nothing_where_none_is_asked_for():
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_blank_first_tile_says_nothing_about_the_next_one():
+    exact = nn.Conv2d(1, 1, 3, padding=1)
+    checked = Checked(exact, lambda batch: exact(batch) + batch, 0.1, "any", ("asked", "without"))
+    checked(torch.zeros(1, 1, 16, 16))
+    with pytest.raises(ValueError, match="with asked a prediction differs"):
+        checked(torch.randn(1, 1, 16, 16))

@@ -147,3 +147,14 @@ def test_one_multiple_stands_for_all_axes():
     assert for_axes([1, 8, 8], 3) == (1, 8, 8)
     with pytest.raises(ValueError, match=r"for each of the 3 spatial axes, got \[8, 8\]; check spatial_dims"):
         for_axes([8, 8], 3)
+
+
+@pytest.mark.parametrize(("shape", "multiple", "voxels"), [((256, 2048, 2048), 16, 2_000_000), ((11369, 11369), 1, 5_000_000)])
+def test_tiles_of_a_grid_are_chosen_by_what_a_grid_costs(shape, multiple, voxels):
+    halo, multiples = Halo(0.25), (multiple,) * len(shape)
+    tile = choose_tile(shape, halo, multiples, voxels, grid=True)
+    tiles = plan_grid(shape, tile, halo(tile), multiples)
+    computed = sum(math.prod(part.stop - part.start for part in one.read) for one in tiles)
+    assert computed / math.prod(shape) < 3.6
+    step = [part.stop for part in tiles[0].write]
+    assert all(cells == size or cells % 64 == 0 for cells, size in zip(step, shape, strict=True))

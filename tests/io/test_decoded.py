@@ -25,6 +25,7 @@ def path(stack, tmp_path):
 @pytest.fixture(autouse=True)
 def _room(monkeypatch):
     monkeypatch.setattr(decoded, "_WITHOUT_ROOM", set())
+    monkeypatch.setattr(decoded, "_USED", set())
 
 
 def opened(path, folder, limit=1.0) -> Image:
@@ -72,6 +73,7 @@ def test_copies_that_were_not_used_for_longest_make_room(stack, tmp_path):
     for image, used in zip(images[:2], (20, 10), strict=True):
         image.read()
         os.utime(image.load.copy, (used, used))
+        decoded._USED.clear()
     images[2].read()
     assert copies(folder) == sorted([images[0].load.copy, images[2].load.copy])
     np.testing.assert_array_equal(images[1].read()[0, 0], stack + 1)
@@ -100,3 +102,32 @@ def test_a_copy_that_another_process_took_away_does_no_harm(path, stack, tmp_pat
     image.load.copy.unlink()
     monkeypatch.setattr("pathlib.Path.is_file", lambda _: True)  # it was still there a moment ago
     np.testing.assert_array_equal(image.read()[0, 0], stack)
+
+
+def test_other_files_in_the_folder_are_left_alone(stack, tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "mine.pixels").write_bytes(b"mine")
+    for number in range(3):
+        tifffile.imwrite(tmp_path / f"{number}.tif", stack + number, compression="zlib", metadata={"axes": "ZYX"})
+        opened(tmp_path / f"{number}.tif", folder, 1.5 * stack.nbytes / decoded.GIGABYTE).read()
+        decoded._USED.clear()
+    assert (folder / "mine.pixels").read_bytes() == b"mine"
+    assert len(copies(folder)) == 2
+
+
+def test_copies_that_are_in_use_are_not_given_up_for_others(stack, tmp_path):
+    folder, limit = tmp_path / "cache", 2.5 * stack.nbytes / decoded.GIGABYTE
+    for number in range(3):
+        tifffile.imwrite(tmp_path / f"{number}.tif", stack + number, compression="zlib", metadata={"axes": "ZYX"})
+    images = [opened(tmp_path / f"{number}.tif", folder, limit) for number in range(3)]
+    for _ in range(2):
+        for number, image in enumerate(images):
+            np.testing.assert_array_equal(image.read()[0, 0], stack + number)
+    assert copies(folder) == sorted(image.load.copy for image in images[:2])
+
+
+def test_another_reader_has_copies_of_its_own(path, tmp_path):
+    readers = [DecodedReader(AutoReader(axes), tmp_path / "cache", 1.0) for axes in (None, "ZYX")]
+    first, second = (reader(path)[0].load.copy for reader in readers)
+    assert first != second

@@ -1,3 +1,5 @@
+import copy
+import pickle
 import time
 from pathlib import Path
 
@@ -192,3 +194,10 @@ def test_real_data_are_paired(shared_data, name, options, count):
     pairs = Folders(shared_data / name, **options)()
     assert {pair.split for pair in pairs} == {"train", "test"}
     assert count is None or len(pairs) == count
+
+
+def test_a_pair_can_be_copied_and_sent():
+    pair = Pair("a", Path("s") / "a.tif", Path("t") / "a.tif", split="train", scene=2, matched=False)
+    for again in (pickle.loads(pickle.dumps(pair)), copy.deepcopy(pair)):
+        assert again == pair
+        assert (again.source, again.target, again.cost_map) == (Path("s/a.tif"), Path("t/a.tif"), None)

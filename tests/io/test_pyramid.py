@@ -42,3 +42,10 @@ def test_levels_say_the_size_of_their_pixels_and_the_first_one_is_read(tmp_path)
     attributes = dict(zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="r").attrs)
     levels = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
     assert [level["coordinateTransformations"][0]["scale"] for level in levels] == [[2.0, 0.5, 0.25], [2.0, 1.0, 0.5]]
+
+
+def test_coarser_levels_of_an_interrupted_attempt_are_made_anew(tmp_path):
+    create_zarr(tmp_path / "a.ome.zarr", (1024, 1024), np.dtype(np.uint8), "YX")
+    zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="a").create_array("1", shape=(3, 3), dtype="u1")
+    add_pyramid(tmp_path / "a.ome.zarr", "YX", labels=False)
+    assert zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="r")["1"].shape == (512, 512)

@@ -181,3 +181,36 @@ for number in range(50):
 def test_a_copy_for_another_process_opens_the_file_itself(file, tmp_path):
     copy = pickle.loads(pickle.dumps(written(tmp_path, [file])))
     assert copy.remember([file], "mean", Asked(2)) == 1
+
+
+@pytest.mark.parametrize("begun", ["empty", "another version"])
+def test_a_store_that_was_only_begun_is_filled(begun, file, tmp_path, caplog):
+    if begun == "empty":
+        (tmp_path / NAME).touch()
+    else:
+        with sqlite3.connect(tmp_path / NAME) as connection:
+            connection.execute("CREATE TABLE facts_0 (a TEXT)")
+    written(tmp_path, [file])
+    assert not caplog.text
+    assert Store(tmp_path / NAME).remember([file], "mean", Asked(2)) == 1
+
+
+def test_a_store_that_only_another_may_write_is_read(file, tmp_path, monkeypatch):
+    written(tmp_path, [file])
+    real = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != NAME and real(path, mode))
+    store = Store(tmp_path / NAME)
+    assert store.remember([file], "mean", Asked(2)) == 1
+    store.remember([file], "median", Asked(3))
+    store.write()
+    assert store.remember([file], "mean", Asked(2)) == 1
+
+
+def test_a_folder_is_not_looked_through_for_each_fact(tmp_path, monkeypatch):
+    (tmp_path / "image.zarr").mkdir()
+    (tmp_path / "image.zarr" / "0").touch()
+    store, walked = Store(), []
+    monkeypatch.setattr("im2im.io.store.stamp", lambda path: walked.append(path) or [1, 2, 3])
+    for what in ("mean", "median", "mode"):
+        store.remember([tmp_path / "image.zarr"], what, Asked())
+    assert len(walked) == 1

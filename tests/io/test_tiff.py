@@ -297,3 +297,14 @@ def test_a_single_stored_sample_is_no_axis(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", array, metadata={"axes": "YXS"}, photometric="minisblack")
     (image,) = open_tiff(tmp_path / "a.tif")
     np.testing.assert_array_equal(image.read()[0, 0, 0], array[..., 0])
+
+
+def test_a_plane_whose_strips_are_scattered_is_read_rightly(tmp_path):
+    planes = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
+    tifffile.imwrite(tmp_path / "a.tif", planes, rowsperstrip=4, contiguous=False, metadata={"axes": "ZYX"}, photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tif:
+        offsets = tif.pages[1].tags["StripOffsets"]
+        first, second = offsets.value
+        offsets.overwrite((second, first))
+    (image,) = open_tiff(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.read()[0, 0, 1], planes[1][[4, 5, 6, 7, 0, 1, 2, 3]])

@@ -39,3 +39,8 @@ def test_what_lies_beyond_does_not_change_an_output(spatial_dims):
 def test_a_network_that_sees_all_is_refused():
     with pytest.raises(ValueError, match=r"more than 512 pixels far, got Sequential; set inference.halo"):
         receptive_field(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.InstanceNorm2d(1)), 1, (1, 1))
+
+
+def test_a_dilated_kernel_is_seen_as_far_as_it_reaches():
+    network = nn.Conv2d(1, 1, 3, padding=200, dilation=200)
+    assert receptive_field(network, 1, (1, 1)) == (200, 200)

@@ -44,7 +44,7 @@ def test_it_stops_where_patches_per_second_no_longer_rise():
     assert (found, reason) == (4, "8 train 100 patches per second, 4 train 100")
 
 
-@pytest.mark.parametrize(("given", "memory", "found"), [(16, 1000, 16), (12, 1000, 16), (16, 9.5, 8)])
+@pytest.mark.parametrize(("given", "memory", "found"), [(16, 1000, 16), (12, 1000, 12), (16, 9.5, 8)])
 def test_below_the_configured_size_only_memory_counts(given, memory, found):
     assert find_batch_size(Machine(memory, saturated=1), given, patches=1000, free=1000 * GIGABYTE)[0] == found
 

@@ -9,13 +9,14 @@ from tests_shared import command
 
 from im2im.data.side import Side
 from im2im.inference.tiling import TiledInference
+from im2im.io import pyramid
 from im2im.io.image import Image
 from im2im.io.ome_zarr import create_zarr, open_zarr
 from im2im.io.reader import AutoReader
 from im2im.io.selection import Selection
 from im2im.networks.demand import Demand
 from im2im.normalization import Identity
-from im2im.stages import tiled_image
+from im2im.stages import large, tiled_image
 from im2im.stages.large import predict_large
 from im2im.tasks.instance import Instance
 from im2im.tasks.semantic import Semantic
@@ -97,7 +98,26 @@ def test_a_killed_prediction_goes_on_where_it_stopped(run, image, tmp_path, monk
     np.testing.assert_array_equal(read(tmp_path / "out" / "a.ome.zarr"), read(tmp_path / "whole" / "a.ome.zarr"))
 
 
-def test_other_settings_begin_anew(trained, tmp_path, monkeypatch, capsys):
+def test_a_prediction_that_is_killed_while_it_is_finished_goes_on(run, image, tmp_path, monkeypatch):
+    predict(run[0], image, tmp_path / "whole", *LITTLE)
+    make, count = large.add_pyramid, []
+
+    def failing(path, axes, labels):
+        make(path, axes, labels)
+        count.append(path)
+        if len(count) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(large, "add_pyramid", failing)
+    monkeypatch.setattr(pyramid, "COARSEST", 16)
+    with pytest.raises(KeyboardInterrupt):
+        predict(run[0], image, tmp_path / "out", *LITTLE)
+    predict(run[0], image, tmp_path / "out", *LITTLE)
+    np.testing.assert_array_equal(read(tmp_path / "out" / "a.ome.zarr"), read(tmp_path / "whole" / "a.ome.zarr"))
+
+
+@pytest.mark.parametrize("change", [["inference.views=[[-1]]"], ["normalization=minmax"], []], ids=["views", "normalization", "pixels"])
+def test_other_settings_begin_anew(change, trained, tmp_path, monkeypatch, capsys):
     array = np.random.default_rng(0).integers(0, 4000, (90, 90), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", array)
     write, count = tiled_image.TiledImage.write, []
@@ -111,7 +131,9 @@ def test_other_settings_begin_anew(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tiled_image.TiledImage, "write", failing)
     with pytest.raises(KeyboardInterrupt):
         predict(trained, tmp_path / "a.tif", tmp_path / "out", *LITTLE)
-    predict(trained, tmp_path / "a.tif", tmp_path / "out", *LITTLE, "inference.views=[[-1]]")
+    if not change:
+        tifffile.imwrite(tmp_path / "a.tif", array + 1)
+    predict(trained, tmp_path / "a.tif", tmp_path / "out", *LITTLE, *change)
     assert "a.tif is predicted anew" in capsys.readouterr().err
     assert count[3] == 0
 
@@ -119,7 +141,7 @@ def test_other_settings_begin_anew(trained, tmp_path, monkeypatch, capsys):
 class Blobs:
     """Stands for a framework that finds the connected pieces of what it sees."""
 
-    task, reads, outputs = Instance(), "source", ("labels",)
+    task, reads, outputs, record = Instance(), "source", ("labels",), {}
 
     def __init__(self, halo, tile):
         self.inference = TiledInference(tile=tile, halo=halo)
