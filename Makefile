@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
 .DEFAULT_GOAL := help
-.PHONY: help demo install format lint types test test-all coverage bench clean test-bioio test-aicsimageio
+.PHONY: help demo install format lint types test test-all coverage bench clean test-bioio test-aicsimageio test-postgresql
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -54,6 +54,10 @@ test-bioio: .venv-formats/.installed ## Readers through bioio, with CZI, LIF and
 
 test-aicsimageio: .venv-aicsimageio/.installed ## Readers through aicsimageio
 	PYTHONPATH=. .venv-aicsimageio/bin/python -m pytest tests/io
+
+test-postgresql: install ## Two searches on one PostgreSQL server; installs Debian's if there is none
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y --no-install-recommends postgresql
+	$(BIN)/python -m pytest -m postgresql tests/search
 
 bench: install ## Measure against peers
 	$(BIN)/python -m benchmarks

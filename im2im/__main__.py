@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import hydra
@@ -25,7 +25,12 @@ from im2im.ranks import first_process, started_together
 
 PACKAGE = Path(__file__).resolve().parent
 HELP = {"--help", "-h"}
+MULTIRUN = {"-m", "--multirun"}
 ONLY_SHOWN = {"--cfg", "-c", *HELP, "--hydra-help", "--info", "-i", "--version"}
+SWEEPERS: dict[str, dict[str, Any]] = {
+    "grid": {"_target_": "hydra_plugins.im2im.GridSweeper", "max_batch_size": None, "params": None},
+    "search": {"_target_": "hydra_plugins.im2im.SearchSweeper"},
+}
 FIXED = {"task", "experiment", "framework", "network"}  # what a finished run is
 
 
@@ -36,9 +41,15 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; tell() says them in one line
     OmegaConf.register_new_resolver("fresh_folder", fresh_folder, use_cache=True, replace=True)
     store_experiments()
+    for name, settings in SWEEPERS.items():
+        ConfigStore.instance().store(name, OmegaConf.create(settings), group="hydra/sweeper", provider="im2im")
     sys.argv[1:] = with_custom_network(sys.argv[1:])
+    if MULTIRUN & set(sys.argv):
+        register_sweepers()
+        if not {"search", "hydra/sweeper"} & {argument.partition("=")[0] for argument in sys.argv}:
+            sys.argv.append("hydra/sweeper=grid")
     name = store_run(sys.argv[1:]) or "config"
-    if started_together() and {"-m", "--multirun"} & set(sys.argv):
+    if started_together() and MULTIRUN & set(sys.argv):
         raise ValueError("a sweep starts its own jobs, got -m in several processes; start one, with hydra/launcher=submitit_slurm")
     if not first_process():
         aside = tempfile.mkdtemp(prefix="im2im-")  # the first one writes
@@ -64,6 +75,25 @@ def fresh_folder(path: str) -> str:
         except FileExistsError:
             candidate = f"{path}-{number}"
     return candidate
+
+
+def register_sweepers() -> None:
+    """Offer the sweepers of this project, which Hydra does not find by itself in an editable installation."""
+    from hydra.core.plugins import Plugins
+
+    try:
+        import hydra_plugins
+    except ImportError:
+        hydra_plugins = sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")  # no other plugin is installed
+        hydra_plugins.__path__ = []
+    Plugins.instance()  # looks for plugins, and loads its own anew
+    from im2im.search.grid import GridSweeper
+    from im2im.search.sweeper import SearchSweeper
+
+    home = hydra_plugins.im2im = sys.modules["hydra_plugins.im2im"] = ModuleType("hydra_plugins.im2im")  # where Hydra takes plugins from
+    for kind in (GridSweeper, SearchSweeper):
+        setattr(home, kind.__name__, kind)
+        Plugins.instance().register(kind)
 
 
 def store_experiments() -> None:

@@ -171,7 +171,8 @@ def goes_on(cfg: DictConfig) -> bool:
     """Tell whether this goes on with the run of its own folder."""
     from im2im.ensemble import runs_of
 
-    return cfg.run is not None and Path(runs_of(cfg)[0]).resolve() == Path(cfg.output_dir).resolve()
+    resumed = runs_of(cfg)[0] if cfg.run is not None else cfg.mode.get("resume")
+    return resumed is not None and Path(resumed).resolve() == Path(cfg.output_dir).resolve()
 
 
 def save(cfg: DictConfig) -> None:

@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"__main__", "__init__"},
     {"api"},
+    {"search"},
     {"app"},
     {"tuning"},
     {"ensemble"},
@@ -56,7 +57,7 @@ LEVELS = [
         "order_statistics",
     },
 ]
-ENTRANCE = {"__main__", "api", "app", "tuning", "ensemble", "saved", "resolvers", "building"}
+ENTRANCE = {"__main__", "api", "search", "app", "tuning", "ensemble", "saved", "resolvers", "building"}
 
 
 def unit(path: Path) -> str:

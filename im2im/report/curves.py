@@ -48,11 +48,11 @@ def line_chart(title: str, series: list[Series], width: int = 520, height: int =
     epochs = np.concatenate([line.x for line in series])
     y = Axis.around(min(values), max(values), height - 34, 10, wants_log(values), count=5 if height > 200 else 3)
     x = Axis.of_epochs(float(epochs.min()), float(epochs.max()), 52, right, count=6 if width > 400 else 4)
-    body = [_grid(x, y), *(_line(line, index, x, y) for index, line in enumerate(series))]
+    body = [grid_lines(x, y), *(_line(line, index, x, y) for index, line in enumerate(series))]
     ends = _spread_out([y(line.y[-1]) for line in series], top=10, bottom=height - 34)
     body += [_label(name, index, x(line.x[-1]) + 8, end) for index, (name, line, end) in enumerate(zip(names, series, ends, strict=False))]
     scale = f'<text class="tick" x="{right:.0f}" y="{height - 4}" text-anchor="end">epoch{" · log scale" if y.log else ""}</text>'
-    return _svg(title, width, height, "".join([*body, scale]))
+    return svg(title, width, height, "".join([*body, scale]))
 
 
 def strip_chart(title: str, values: list[float], names: list[str], width: int = 520) -> str:
@@ -83,19 +83,21 @@ def strip_chart(title: str, values: list[float], names: list[str], width: int = 
     mark = f'<line class="median" x1="{middle:.1f}" x2="{middle:.1f}" y1="18" y2="{base + 10}"/>'
     side = "end" if middle > width - 80 else "start" if middle < 80 else "middle"
     mark += f'<text class="tick" x="{middle:.1f}" y="12" text-anchor="{side}">median {number(median)}</text>'
-    return _svg(title, width, base + 34, _x_ticks(axis, base + 10) + mark + "".join(dots))
+    return svg(title, width, base + 34, x_ticks(axis, base + 10) + mark + "".join(dots))
 
 
-def _grid(x: Axis, y: Axis) -> str:
+def grid_lines(x: Axis, y: Axis) -> str:
+    """Lines at the ticks of an upright axis, and the axis below them."""
     rows = [
         f'<line class="rule" x1="{x.start}" x2="{x.end:.1f}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
         f'<text class="tick" x="{x.start - 7}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick_label(tick)}</text>'
         for tick in y.ticks
     ]
-    return "".join(rows) + _x_ticks(x, y.start)
+    return "".join(rows) + x_ticks(x, y.start)
 
 
-def _x_ticks(axis: Axis, y: float) -> str:
+def x_ticks(axis: Axis, y: float) -> str:
+    """An axis that lies at a height, with its ticks."""
     base = f'<line class="axis" x1="{axis.start:.1f}" x2="{axis.end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
     return base + "".join(
         f'<line class="axis" x1="{axis(tick):.1f}" x2="{axis(tick):.1f}" y1="{y:.1f}" y2="{y + 4:.1f}"/>'
@@ -140,5 +142,6 @@ def _stack(positions: list[float], levels: int = 12) -> list[int]:
     return chosen
 
 
-def _svg(title: str, width: int, height: int, body: str) -> str:
+def svg(title: str, width: int, height: int, body: str) -> str:
+    """A drawing of this size that says what it shows."""
     return f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" aria-label="{escape(title)}">{body}</svg>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -28,10 +28,7 @@ def write_page(run: Path, commands: Mapping[str, str] | None = None) -> Path:
         Path of the page.
     """
     record = read_record(run)
-    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    title = _title(record)
     body = [
-        _header(record, title),
         headline(record),
         _unreadable(record),
         results(record),
@@ -41,9 +38,25 @@ def write_page(run: Path, commands: Mapping[str, str] | None = None) -> Path:
         configuration(record),
         environment(record),
     ]
+    return write_html(run / "report.html", _title(record), _facts(record), body)
+
+
+def write_html(path: Path, title: str, facts: Iterable[str], body: Iterable[str]) -> Path:
+    """Write a page.
+
+    Args:
+        path: Where to.
+        title: Of the page.
+        facts: Below the title; empty ones are left out.
+        body: Sections, HTML.
+
+    Returns:
+        The path.
+    """
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    header = f"<header><h1>{escape(title)}</h1><p>{escape(' · '.join(fact for fact in facts if fact))}</p></header>"
     written = datetime.now().strftime("%Y-%m-%d %H:%M")
-    path = run / "report.html"
-    text = template.substitute(title=escape(title), body="\n".join(body), written=written)
+    text = template.substitute(title=escape(title), body="\n".join([header, *body]), written=written)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")  # file names may hold bytes that are no text
     return path
@@ -55,14 +68,13 @@ def _title(record: Record) -> str:
     return " · ".join(name for name in names if name) or record.run.absolute().name
 
 
-def _header(record: Record, title: str) -> str:
+def _facts(record: Record) -> list[str]:
     train = record.section("train")
     epochs, seconds, device = (train.get(key) for key in ("epochs", "seconds", "device"))
     course = f"{epochs} epochs" if epochs is not None else ""
     if isinstance(seconds, int | float):
         course = f"{course or 'trained'} in {duration(float(seconds))}" + (f" on {device}" if device else "")
-    facts = [record.started(), course, str(record.run)]
-    return f"<header><h1>{escape(title)}</h1><p>{escape(' · '.join(fact for fact in facts if fact))}</p></header>"
+    return [record.started(), course, str(record.run)]
 
 
 def _unreadable(record: Record) -> str:

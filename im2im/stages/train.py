@@ -16,6 +16,7 @@ from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import warn_of_memory
 from im2im.stages.evaluate import evaluate
+from im2im.stages.validate import validated
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def train(
     folder: str,
     resume: str | None = None,
     hardware: Mapping[str, Any] | None = None,
+    score: bool = True,
 ) -> dict[str, Any]:
     """Fit, evaluate and report.
 
@@ -37,9 +39,10 @@ def train(
         folder: The run folder.
         resume: A run folder or .ckpt to go on from, with its optimizers, epoch and random state.
         hardware: As configured, to say what was left to be chosen.
+        score: Score the test images; else give the best validation only, for choosing between trainings.
 
     Returns:
-        The content of metrics.json; nothing where another process writes it.
+        The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
 
     Raises:
         ValueError: If there is nothing to train on, not enough memory, or training gave no usable checkpoint.
@@ -61,6 +64,8 @@ def train(
     log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, device)
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
+    if not score:
+        return validated(trainer, framework, data, seconds)
     best = find(folder)
     load_weights(framework, read(best), best)
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}

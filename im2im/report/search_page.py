@@ -1,0 +1,130 @@
+"""The page of a search: how it went, which choice mattered, every trial with its pictures, what failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from im2im.report.markup import block, command, grid, picture, section, table
+from im2im.report.notation import MISSING, duration, metric_label, number
+from im2im.report.page import write_html
+from im2im.report.plots import bar_chart, history_chart, parallel_chart
+
+PICTURED = 6  # trials
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Args:
+        name: Of the search.
+        trials: Columns trial, state, value, epochs, seconds, reason, folder, and one for each choice.
+        choices: Names of these.
+        importance: Share of each choice in how values differ; empty where too few trials tell.
+        metric: What the value is, as it is logged: "val/pearson".
+        maximize: Whether more is better.
+        best: Number of the best trial.
+        test: Its test metrics, as in metrics.json.
+        commands: What can be done with it → the command line.
+    """
+
+    name: str
+    trials: pd.DataFrame
+    choices: tuple[str, ...]
+    importance: Mapping[str, float]
+    metric: str
+    maximize: bool
+    best: int | None
+    test: Mapping[str, Mapping[str, float]]
+    commands: Mapping[str, str]
+
+
+def write_search_page(found: Found, folder: Path) -> Path:
+    """Write ``search.html`` into a folder: a page without scripts that needs no other file; gives its path."""
+    metric = metric_label(found.metric.removeprefix("val/"))
+    value = f"{metric} of validation"
+    ways = parallel_chart("ways through all choices", found.trials, found.choices, found.maximize)
+    body = [
+        _best(found, metric),
+        section(
+            "How it went",
+            grid(
+                [
+                    block(
+                        value, history_chart(value, found.trials, found.maximize), "Light: stopped early. Line: the best whole training."
+                    ),
+                    block(
+                        "What mattered", bar_chart("importance", found.importance), "Share of each choice in how trials differ (PED-ANOVA)."
+                    ),
+                ]
+            ),
+        ),
+        section("Choices", block("Every trial from choice to choice, the better the stronger", ways)),
+        section("Trials", _table(found, metric)),
+        section("Pictures", *_pictures(found)),
+        section("What failed", _failures(found.trials)),
+        section("Use the best run", *(command(purpose, line) for purpose, line in found.commands.items())),
+    ]
+    counts = found.trials["state"].value_counts()
+    counted = ", ".join(f"{counts[state]} {words}" for state, words in _STATES.items() if state in counts)
+    facts = [f"{len(found.trials)} trials: {counted}", f"{duration(float(found.trials['seconds'].fillna(0).sum()))} of training"]
+    return write_html(folder / "search.html", f"Search {found.name}", facts, body)
+
+
+_STATES = {"complete": "trained to the end", "pruned": "stopped early", "fail": "failed", "running": "running", "waiting": "waiting"}
+
+
+def _best(found: Found, metric: str) -> str:
+    rows = found.trials[found.trials["trial"] == found.best]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    cards = [("Validation " + metric, number(float(row["value"])), f"trial {found.best}, {row['epochs']:.0f} epochs")]
+    cards += [(f"Test {metric_label(name)}", number(one["mean"]), f"n = {one['n']:.0f}") for name, one in list(found.test.items())[:2]]
+    shown = "".join(
+        f'<div class="card"><span>{name}</span><strong>{value}</strong><small>{note}</small></div>' for name, value, note in cards
+    )
+    chosen = table(["Choice", "Value"], [[name, _text(row[name])] for name in found.choices])
+    return f'<div class="cards">{shown}</div>' + section("The best configuration", chosen)
+
+
+def _table(found: Found, metric: str) -> str:
+    ranked = found.trials.sort_values("value", ascending=not found.maximize, na_position="last")
+    rows = [
+        [
+            str(row["trial"]),
+            *(_text(row[name]) for name in ("value", "epochs", "seconds")),
+            str(row["state"]),
+            *(_text(row[name]) for name in found.choices),
+        ]
+        for _, row in ranked.iterrows()
+    ]
+    return f'<div class="wide">{table(["Trial", metric, "Epochs", "Seconds", "", *found.choices], rows)}</div>'
+
+
+def _pictures(found: Found) -> list[str]:
+    """The last validation picture of the best trials."""
+    ranked = found.trials[found.trials["value"].notna()].sort_values("value", ascending=not found.maximize)
+    shown = []
+    for _, row in ranked.head(PICTURED).iterrows():
+        if samples := sorted(Path(str(row["folder"])).glob("samples/*.png")):
+            shown.append(picture(samples[-1], f"Trial {row['trial']}, {number(float(row['value']))}, {samples[-1].stem}"))
+    return shown
+
+
+def _failures(trials: pd.DataFrame) -> str:
+    failed = trials[trials["state"] == "fail"]
+    return table(["Trial", "Why"], [[str(row["trial"]), str(row["reason"])] for _, row in failed.iterrows()])
+
+
+def _text(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return MISSING
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else number(value)
+    return str(value)

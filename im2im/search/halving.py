@@ -1,0 +1,57 @@
+"""Successive halving (Jamieson & Talwalkar, AISTATS 2016): many short trainings, of which the best go on from their checkpoints."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """How long trials train before some of them stop.
+
+    Args:
+        epochs: After which the trials of a bracket are compared; the last is a whole training.
+        reduction: One of so many goes on.
+    """
+
+    epochs: tuple[int, ...]
+    reduction: int
+
+    @property
+    def bracket(self) -> int:
+        """Trials that begin together, so that one of them is trained to its end."""
+        return self.reduction ** (len(self.epochs) - 1)
+
+    def going_on(self, values: Sequence[float], rung: int) -> list[int]:
+        """Choose who goes on after a rung.
+
+        Args:
+            values: Of the trials, larger is better.
+            rung: Index of the rung that they have done.
+
+        Returns:
+            Places of the best, best first; all of them after the last rung.
+        """
+        order = sorted(range(len(values)), key=lambda place: -values[place])
+        last = rung == len(self.epochs) - 1
+        return order if last else order[: max(1, math.ceil(len(values) / self.reduction))] if order else []
+
+
+def rungs(first: int, last: int, reduction: int) -> Rungs:
+    """Space rungs evenly by factors.
+
+    Args:
+        first: Epochs of the shortest training.
+        last: Epochs of a whole one.
+        reduction: Each rung is about so many times as long as the one before.
+
+    Raises:
+        ValueError: If that leaves nothing to compare.
+    """
+    if not first >= 1 or reduction < 2:
+        raise ValueError(
+            f"halving takes a first rung and a reduction by 2 or more, got {first} epochs and {reduction}; set search.reduction=3"
+        )
+    count = max(0, round(math.log(max(last / first, 1), reduction)))
+    lengths = sorted({max(1, round(last / reduction**step)) for step in range(count + 1)})
+    return Rungs(tuple(lengths), reduction)

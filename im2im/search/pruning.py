@@ -1,0 +1,51 @@
+"""Inside of a trial: tells the study how it goes, and stops where others were better."""
+
+import math
+
+import optuna
+import pytorch_lightning as pl
+from optuna.pruners import NopPruner
+
+from im2im.search.bookkeeping import storage as open_storage
+from im2im.search.samplers import pruner as chosen_pruner
+
+
+class Pruning(pl.Callback):
+    """Reports the score of each validation; works for every framework, because it only asks the trainer to stop.
+
+    Args:
+        study: Name of the study.
+        storage: Of the study, see :func:`im2im.search.bookkeeping.storage`.
+        trial: Number of the trial.
+        monitor: The score, as it is logged.
+        pruner: Decides, one of :data:`im2im.search.samplers.PRUNERS`; with none of them only scores that are no numbers end the training.
+        first: Epochs that every trial is given.
+        last: Epochs of a whole training.
+    """
+
+    def __init__(self, study: str, storage: str, trial: int, monitor: str, pruner: str, first: int, last: int) -> None:
+        self.study, self.storage, self.number, self.monitor = study, storage, trial, monitor
+        self.pruner = chosen_pruner(pruner, first, last)
+        self.pruned = False
+        self._trial: optuna.Trial | None = None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report, and stop.
+
+        Raises:
+            ValueError: If the score is no number.
+        """
+        score = float(trainer.callback_metrics.get(self.monitor, math.nan))
+        if not math.isfinite(score):
+            raise ValueError(f"{self.monitor} is NaN")
+        if not isinstance(self.pruner, NopPruner):
+            trial = self._opened()
+            trial.report(score, trainer.current_epoch + 1)
+            if trial.should_prune():
+                self.pruned = trainer.should_stop = True
+
+    def _opened(self) -> optuna.Trial:
+        if self._trial is None:
+            study = optuna.load_study(study_name=self.study, storage=open_storage(self.storage), pruner=self.pruner)
+            self._trial = optuna.Trial(study, study._storage.get_trial_id_from_study_id_trial_number(study._study_id, self.number))
+        return self._trial

@@ -1,0 +1,66 @@
+"""What a search leaves behind beside its best run: a table of all trials, and a page."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial
+
+from im2im.files import replacing
+from im2im.report.search_page import Found, write_search_page
+from im2im.search.bookkeeping import Book, value
+
+log = logging.getLogger(__name__)
+
+ENOUGH = 6  # trials with a value, to tell which choice matters
+
+
+def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> None:
+    """Write trials.csv and search.html.
+
+    Args:
+        book: Of the trials.
+        folder: Gets both.
+        metric: What the value of a trial is, as it is logged.
+        metrics: Of the best run, as in metrics.json.
+        commands: What can be done with the best run → the command line.
+    """
+    table, best = trials(book), book.best()
+    with replacing(folder / "trials.csv") as path:
+        table.to_csv(path, index=False)
+    names, number = tuple(book.distributions), None if best is None else best.number
+    found = Found(book.study.study_name, table, names, importance(book), metric, book.maximize, number, metrics.get("test", {}), commands)
+    log.info("search: %s", write_search_page(found, folder))
+
+
+def trials(book: Book) -> pd.DataFrame:
+    """List the trials: number, how it ended, its value, how long it was trained, what it differs by, why it failed, where it lies."""
+    return pd.DataFrame([_row(trial, list(book.distributions)) for trial in book.study.get_trials(deepcopy=False)])
+
+
+def importance(book: Book) -> dict[str, float]:
+    """Give the share of each choice in how trials differ; nothing where too few trials tell.
+
+    By PED-ANOVA (Watanabe et al., IJCAI 2023), of short trainings too.
+    """
+    done = [one for one in book.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
+    if len(done) < ENOUGH or len({value(one) for one in done}) < 2:
+        return {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize" if book.maximize else "minimize")
+    study.add_trials([optuna.create_trial(params=one.params, distributions=one.distributions, value=value(one)) for one in done])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return {name: float(share) for name, share in get_param_importances(study, evaluator=PedAnovaImportanceEvaluator()).items()}
+
+
+def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
+    told = {name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "reason", "folder")}
+    speed = {"seconds_per_megavoxel": trial.values[1]} if trial.values and len(trial.values) > 1 else {}
+    chosen = {name: trial.params.get(name) for name in names}
+    return {"trial": trial.number, "state": trial.state.name.lower(), "value": value(trial), **speed, **chosen, **told}

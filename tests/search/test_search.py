@@ -1,0 +1,190 @@
+import itertools
+import os
+import signal
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from tests_searching import book, search, train, train_one, two_workers, worker
+
+from im2im.search import bookkeeping
+from im2im.search.bookkeeping import Book, storage
+from im2im.search.halving import rungs
+from im2im.search.samplers import PRUNERS, SAMPLERS, combinations, pruner, sampler
+from im2im.search.search import Job, Outcome, TooManyFailuresError
+
+
+def states(found: Book) -> list[str]:
+    return [one.state.name for one in found.study.trials]
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/search.sqlite"
+
+
+def test_options_that_fail_are_recorded_with_their_reason_and_do_not_stop_the_search(url):
+    found = book(url, 30)
+    search(found)(train)
+    failed = {one.params["kind"]: one.user_attrs["reason"] for one in found.study.trials if one.state == TrialState.FAIL}
+    assert failed == {"raises": "the loss is no number", "memory": "out of memory: DefaultCPUAllocator", "nan": "NaN"}
+    done = [one for one in found.study.trials if one.state == TrialState.COMPLETE]
+    assert len(found.study.trials) == 30
+    assert found.best().number == max(done, key=lambda one: one.value).number
+
+
+def test_too_many_failures_in_a_row_end_the_search(url):
+    found = book(url, space={"x": "interval(-5,5)", "kind": "choice(raises,memory)"})
+    with pytest.raises(
+        TooManyFailuresError, match=r"3 trials in a row failed, the last one: .*; correct that, or raise search.max_failures"
+    ):
+        search(found, failures=3)(train)
+    assert states(found) == ["FAIL"] * 3
+
+
+def test_short_trainings_come_first_and_the_best_go_on(url):
+    jobs: list[Job] = []
+    found = book(url, 9, {"x": "interval(-5,5)"})
+    search(found, rungs(1, 9, 3))(lambda batch: jobs.extend(batch) or train(batch))
+    assert [(job.epochs, job.resume) for job in jobs] == [(1, False)] * 9 + [(3, True)] * 3 + [(9, True)]
+    assert sorted(states(found)) == ["COMPLETE"] + ["PRUNED"] * 8
+    assert found.best().user_attrs["epochs"] == 9
+    assert jobs[-1].trial == found.best().number
+    assert jobs[-1].settings == tuple(f"x={one.params['x']}" for one in found.study.trials if one.number == jobs[-1].trial)
+
+
+def test_trials_are_trained_together(url):
+    sizes = []
+    search(book(url, 7), parallel=3)(lambda batch: sizes.append(len(batch)) or train(batch))
+    assert sizes == [3, 3, 1]
+
+
+def test_time_that_is_over_ends_the_search_and_keeps_the_best_so_far(url):
+    found = book(url, 50, {"x": "interval(-5,5)"})
+    slow = search(found, rungs(1, 9, 3), seconds=4.0)
+
+    def run(batch):
+        time.sleep(0.5)
+        return train(batch)
+
+    slow(run)
+    assert len(found.study.trials) < 50
+    assert "RUNNING" not in states(found)
+    assert found.best() is not None
+
+
+def test_the_search_goes_on_to_its_total(url):
+    search(book(url, 5))(train)
+    found = book(url, 8)
+    search(found)(train)
+    assert len(found.study.trials) == 8
+    search(found)(train)
+    assert len(found.study.trials) == 8
+
+
+def test_several_objectives_are_kept(url):
+    found = book(url, 6, {"x": "interval(-5,5)"}, name="nsga2", directions=("maximize", "minimize"))
+    search(found)(lambda batch: [Outcome((train_one(job).values[0], 0.5), facts={"epochs": 4}) for job in batch])
+    assert all(one.values[1] == 0.5 for one in found.study.trials)
+    assert found.best().values[0] == max(one.values[0] for one in found.study.trials)
+
+
+def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
+    found = book(url, 12, {"x": "interval(-5,5)"})
+    killed = worker(url, 0.3, 0)
+    while len(found.study.trials) < 4 or not all("worker" in one.user_attrs for one in found.study.trials):
+        time.sleep(0.05)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = found.best().number, found.best().value
+    assert "RUNNING" in states(found)
+    found = book(url, 12, {"x": "interval(-5,5)"}, seed=1)
+    search(found)(train)
+    killed_ones = [one for one in found.study.trials if one.user_attrs.get("reason") == "killed"]
+    repeated = [one for one in found.study.trials if one.user_attrs.get("repeats") == 1]
+    assert len(found.counted()) == 12
+    assert states(found).count("COMPLETE") == 12
+    assert [one.params for one in killed_ones] == [one.params for one in repeated]
+    assert found.study.trials[before[0]].value == before[1]
+    finished = [one.params["x"] for one in found.study.trials if one.state == TrialState.COMPLETE]
+    assert len(set(finished)) == 12
+
+
+def test_a_trial_that_kills_its_worker_again_is_not_repeated_for_ever(url, monkeypatch):
+    found = book(url, 3, {"x": "interval(-5,5)"})
+    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    for _ in range(2):
+        found.ask(1)
+        found.repeat_killed()
+    assert [one.user_attrs.get("reason") for one in found.study.trials] == ["killed", "killed again"]
+    assert len(found.counted()) == 1
+
+
+@pytest.mark.parametrize(("seen", "kept"), [(0, True), (2 * bookkeeping.SILENT, False)])
+def test_a_worker_on_another_machine_is_dead_when_it_is_silent(seen, kept, url):
+    found = book(url, 3, {"x": "interval(-5,5)"})
+    (trial,) = found.ask(1)
+    for name, value in {"worker": {"host": "elsewhere", "pid": 1, "begun": "1"}, "seen": time.time() - seen}.items():
+        trial.set_user_attr(name, value)
+    found.repeat_killed()
+    assert (states(found) == ["RUNNING"]) == kept
+
+
+def test_a_trial_that_another_worker_has_just_begun_is_left_to_it(url):
+    found = book(url, 3, {"x": "interval(-5,5)"})
+    found.study.ask(found.distributions)
+    found.repeat_killed()
+    assert states(found) == ["RUNNING"]
+
+
+def test_workers_say_that_they_are_alive(url, monkeypatch):
+    monkeypatch.setattr(bookkeeping, "HEARTBEAT", 0.01)
+    found = book(url, 3, {"x": "interval(-5,5)"})
+    trials = found.ask(1)
+    assert "seen" not in found.study.trials[0].user_attrs
+    with found.alive(trials):
+        time.sleep(0.2)
+    assert found.study.trials[0].user_attrs["seen"] == pytest.approx(time.time(), abs=30)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_two_workers_share_a_search(kind, tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite" if kind == "sqlite" else f"{tmp_path}/search.log"
+    book(url, 12, {"x": "interval(-5,5)"})
+    two_workers(url)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_finds_values(name, url):
+    if name == "cmaes":
+        pytest.importorskip("cmaes")
+    found = book(url, 10, {"x": "interval(-5,5)", "n": "range(1,4)"}, name=name)
+    search(found)(lambda batch: [Outcome((-abs(one.trial),), facts={"epochs": 4}) for one in batch])
+    assert states(found) == ["COMPLETE"] * 10
+    assert len({tuple(one.params.values()) for one in found.study.trials}) > 5
+
+
+def test_a_grid_goes_through_every_combination(url):
+    found = book(url, 20, {"x": "choice(a,b,c)", "n": "interval(0,3)"}, name="grid")
+    found.plan(combinations(found.dimensions, 0))
+    search(found)(lambda batch: [Outcome((0.0,), facts={"epochs": 4}) for _ in batch])
+    values = {(one.params["x"], one.params["n"]) for one in found.study.trials}
+    assert len(found.study.trials) == 12
+    assert values == set(itertools.product("abc", (0.0, 1.0, 2.0, 3.0)))
+
+
+@pytest.mark.parametrize(("make", "key"), [(sampler, "sampler"), (pruner, "pruner")])
+def test_an_unknown_name_is_refused(make, key):
+    with pytest.raises(ValueError, match=rf"search.{key} is one of .*, got best; set search.{key}="):
+        make("best", [], 0) if key == "sampler" else make("best", 1, 9)
+
+
+def test_every_pruner_can_be_made():
+    assert all(isinstance(pruner(name, 1, 9), optuna.pruners.BasePruner) for name in PRUNERS)
+
+
+@pytest.mark.parametrize("url", ["nothing://x", "sqlite:////proc/no/search.sqlite"])
+def test_a_storage_that_cannot_be_opened_is_named(url):
+    with pytest.raises(ValueError, match=r"cannot be opened .*; correct search.storage"):
+        storage(url)

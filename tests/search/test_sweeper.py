@@ -1,0 +1,127 @@
+"""Searches and grids from the command line, on images as small as they can be."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+HERE = Path(__file__).resolve().parents[2]
+TINY = [
+    "task=labelfree",
+    "data.counts={train: 2, val: 1, test: 6}",
+    "data.size=[32,32]",
+    "patch_size=[32,32]",
+    "data.patches_per_image=1",
+    "network.channels=4",
+    "hardware=cpu",
+]
+SEARCH = ["-m", "search=quick", "max_epochs=2", "search.first_epochs=1", "search.reduction=2", *TINY]
+
+
+def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def result(folder: Path) -> Path:
+    return max(folder.glob("multirun/*/*"))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    done = im2im(folder, *SEARCH, "search.trials=3")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
+    folder, done = searched
+    home = result(folder)
+    table = pd.read_csv(home / "trials.csv")
+    assert sorted(table["state"]) == ["complete", "complete", "pruned"] or len(table) == 3
+    best = table[table["state"] == "complete"].sort_values("value").iloc[-1]
+    for name in ("config.yaml", "metrics.json", "metrics.csv", "report.html", "splits.csv", "checkpoints/best.ckpt"):
+        assert (home / "best" / name).is_file(), name
+    assert OmegaConf.load(home / "best" / "config.yaml").learning_rate == pytest.approx(best["learning_rate"])
+    page = (home / "search.html").read_text()
+    assert "The best configuration" in page
+    assert "<script" not in page
+    assert f"best of 3 trials: learning_rate={best['learning_rate']}" in done.stderr
+
+
+def test_the_first_trial_is_the_default(searched):
+    first = pd.read_csv(result(searched[0]) / "trials.csv").iloc[0]
+    assert (first["learning_rate"], first["criterion"], first["normalization"]) == (0.001, "mse", "center")
+
+
+def test_the_best_run_predicts(searched):
+    folder, _ = searched
+    run = result(folder) / "best"
+    done = im2im(folder, "mode=evaluate", f"run={run}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_same_command_goes_on_to_its_total(searched):
+    folder, _ = searched
+    done = im2im(folder, *SEARCH, "search.trials=4")
+    assert done.returncode == 0, done.stderr
+    assert "3 of 4 trials are done" in done.stderr
+    assert len(pd.read_csv(result(folder) / "trials.csv")) == 4
+
+
+@pytest.mark.slow
+def test_options_that_fail_do_not_stop_a_search(tmp_path):
+    (tmp_path / "space.yaml").write_text(
+        "space:\n  kind:\n    good: [learning_rate=0.001]\n    raises: [patch_size=0]\n    nan: [learning_rate=1e30]\n"
+        "    memory: ['patch_size=[4000000,4000000]']\n"
+    )
+    arguments = [one for one in SEARCH if not one.startswith("patch_size")]
+    done = im2im(tmp_path, *arguments, "search.space=space.yaml", "search.sampler=grid", "search.trials=9", "search.pruner=none")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("kind")
+    assert table.loc["good", "state"] == "complete"
+    assert set(table.drop("good")["state"]) == {"fail"}
+    assert "patch_size" in table.loc["raises", "reason"]
+    assert "NaN" in table.loc["nan", "reason"]
+    assert "memory" in table.loc["memory", "reason"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["median", "hyperband"])
+@pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
+def test_pruners_work_for_every_kind_of_framework(name, framework, tmp_path):
+    done = im2im(tmp_path, *SEARCH, f"search.pruner={name}", f"framework={framework}", "search.trials=3")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(result(tmp_path) / "trials.csv")) == 3
+
+
+def test_a_grid_is_compared(tmp_path):
+    done = im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
+    assert done.returncode == 0, done.stderr
+    page = (result(tmp_path) / "comparison.html").read_text()
+    assert "learning_rate=0.001" in page
+    assert "learning_rate=0.01<" in page
+    assert "6 test images in common" in page
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("search.sampler=best", "search.sampler is one of"),
+        ("search.space=nowhere.yaml", "there is no file nowhere.yaml; correct search.space"),
+        ("search.folds=3", "only images on disk can be divided anew"),
+        ("search.storage=nothing://x", "correct search.storage"),
+    ],
+)
+def test_a_search_that_cannot_be_is_told_in_one_line(argument, told, tmp_path):
+    done = im2im(tmp_path, *SEARCH, argument)
+    assert done.returncode == 1
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

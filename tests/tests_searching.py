@@ -1,0 +1,69 @@
+"""Searches of something that costs nothing to train, by one worker or by several processes."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState
+
+from im2im.search.bookkeeping import Book, open_study
+from im2im.search.halving import Rungs
+from im2im.search.samplers import sampler
+from im2im.search.search import Job, Outcome, Search
+
+SPACE = {"x": "interval(-5,5)", "kind": "choice(good,bad,raises,nan,memory)"}
+WHOLE = Rungs((4,), 3)
+
+
+def book(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize",)) -> Book:
+    study = open_study(url, "search", optuna.pruners.NopPruner(), directions)
+    found = Book(study, space, trials)
+    study.sampler = sampler(name, found.dimensions, seed)
+    return found
+
+
+def train(jobs):
+    """Train jobs."""
+    return [train_one(job) for job in jobs]
+
+
+def train_one(job: Job) -> Outcome:
+    """Give the quality of x, or fail in the way that is chosen."""
+    settings = dict(setting.split("=") for setting in job.settings)
+    kind = settings.get("kind", "good")
+    if kind == "raises":
+        return Outcome(reason="the loss is no number")
+    if kind == "memory":
+        return Outcome(reason="out of memory: DefaultCPUAllocator")
+    value = -((float(settings["x"]) - 1) ** 2) - (kind == "bad") - 1 / job.epochs
+    return Outcome((math.nan if kind == "nan" else value,), facts={"epochs": job.epochs})
+
+
+def search(found: Book, plan=WHOLE, parallel=1, seconds=math.inf, failures=100) -> Search:
+    return Search(found, plan, parallel, seconds, failures)
+
+
+WORKER = """
+import sys, time
+sys.path[:0] = {path}
+from tests_searching import Book, WHOLE, book, search, train
+found = book({url!r}, 12, {{"x": "interval(-5,5)"}}, seed=int(sys.argv[1]))
+search(found)(lambda batch: time.sleep({seconds}) or train(batch))
+"""
+
+
+def worker(url, seconds, seed) -> subprocess.Popen:
+    code = WORKER.format(path=[str(Path(__file__).parent), str(Path(__file__).parents[1])], url=url, seconds=seconds)
+    return subprocess.Popen([sys.executable, "-c", code, str(seed)])
+
+
+def two_workers(url):
+    running = [worker(url, 0.02, seed) for seed in (1, 2)]
+    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    found = book(url, 12, {"x": "interval(-5,5)"})
+    done = [one for one in found.study.trials if one.state == TrialState.COMPLETE]
+    assert len(done) == 12
+    assert len({one.params["x"] for one in done}) == 12
+    assert len({one.user_attrs["worker"]["pid"] for one in done}) == 2
