@@ -79,7 +79,7 @@ def test_the_same_command_goes_on_to_its_total(searched):
 @pytest.mark.slow
 def test_options_that_fail_do_not_stop_a_search(tmp_path):
     (tmp_path / "space.yaml").write_text(
-        "space:\n  kind:\n    good: [learning_rate=0.001]\n    raises: [patch_size=0]\n    nan: [learning_rate=1e30]\n"
+        "space:\n  kind:\n    good: [learning_rate=0.001]\n    raises: [patch_size=0]\n    diverges: [learning_rate=1e30]\n"
         "    memory: ['patch_size=[4000000,4000000]']\n"
     )
     arguments = [one for one in SEARCH if not one.startswith("patch_size")]
@@ -89,7 +89,7 @@ def test_options_that_fail_do_not_stop_a_search(tmp_path):
     assert table.loc["good", "state"] == "complete"
     assert set(table.drop("good")["state"]) == {"fail"}
     assert "patch_size" in table.loc["raises", "reason"]
-    assert "NaN" in table.loc["nan", "reason"]
+    assert "NaN" in table.loc["diverges", "reason"]
     assert "memory" in table.loc["memory", "reason"]
 
 
