@@ -39,6 +39,7 @@ class Trainings:
         self.cfg, self.settings, self.study, self.launch, self.end = cfg, list(settings), study, launch, end
         self.folds: Sequence[Path | None] = folds or [None]
         self.folder = Path(cfg.hydra.sweep.dir).absolute()
+        self._spent: dict[int, float] = {}  # seconds of each trial
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Train; an error is the outcome of its job, and several folds have one outcome together."""
@@ -60,7 +61,7 @@ class Trainings:
         return [
             *self.common(job),
             f"hydra.sweep.subdir={place.relative_to(self.folder)}",
-            f"max_time='{self._time_left()}'",
+            f"max_time='{self._time_left(job)}'",
             "mode.score=false",
             f"mode.resume='{place}'" if job.resume else "mode.resume=null",
             *([f"data.splits='{splits}'"] if splits else []),
@@ -97,18 +98,20 @@ class Trainings:
         home = self.folder / "trials" / str(trial)
         return home / str(fold) if self.folds != [None] else home
 
-    def _time_left(self) -> str:
-        """Write how long a training may last: as the task says, or what is left of the search."""
+    def _time_left(self, job: Job) -> str:
+        """Write how long a training may last: as the task says, or what is left of the search, beside what it has lasted already."""
         left = math.inf if self.end == math.inf else max(self.end - time.monotonic(), 1)
         given = _seconds(self.cfg.max_time)
-        return _written(min(left, given)) if min(left, given) < math.inf else "null"
+        spent = self._spent.get(job.trial, 0.0) if job.resume else 0.0  # which the trainer counts on from the checkpoint
+        return _written(min(left + spent, given)) if min(left, given) < math.inf else "null"
 
     def _outcome(self, job: Job, returned: JobReturn, seconds: float) -> Outcome:
         facts = {"folder": str(self.place(job.trial)), "epochs": job.epochs, "seconds": round(seconds, 1)}
         if returned.status != JobStatus.COMPLETED:
             return Outcome(reason=_reason(returned._return_value), facts=facts)
         found: dict[str, Any] = returned.return_value
-        facts |= {"epochs": found["train"]["epochs"], "seconds": found["train"]["seconds"]}
+        self._spent[job.trial] = self._spent.get(job.trial, 0.0) + found["train"]["seconds"]
+        facts |= {"epochs": found["train"]["epochs"], "seconds": round(self._spent[job.trial], 1)}
         values = (found["val"][self.cfg.quality.monitor], *([found["val"]["seconds_per_megavoxel"]] if self.cfg.search.speed else []))
         return Outcome(tuple(map(float, values)), bool(found["train"]["pruned"]), facts=facts)
 
