@@ -111,7 +111,7 @@ def count_devices(devices: int | str | Sequence[int], accelerator: str) -> int:
         ValueError: If it is none of these, or more than there are.
     """
     gpus = torch.cuda.device_count() if accelerator != "cpu" else 0
-    if accelerator == "gpu" and not gpus:
+    if accelerator == "gpu" and not gpus and not torch.backends.mps.is_available():
         raise ValueError("this machine has no GPU that torch can use, got hardware.accelerator=gpu; set hardware=auto or hardware=cpu")
     listed = isinstance(devices, Sequence) and not isinstance(devices, str)
     count = len(devices) if listed else (gpus or 1) if devices in {"auto", -1} else devices  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Opened images as plain containers and back, without a look into their files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class RecordedReader:
     """
 
     reader: Any
-    store: Store
+    store: Store = field(repr=False)  # which says nothing about what is read
 
     def __call__(self, path: Path) -> list[Image]:
         """Open a file (or ``.zarr`` folder)."""

@@ -120,6 +120,12 @@ class Book:
             over.set()
             thread.join()
 
+    def abandon(self, numbers: Sequence[int]) -> None:
+        """Give up those of some trials that still run."""
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            if trial.number in numbers:
+                self.fail(trial, "not needed")
+
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
         """Keep what a trial reached; what is not a number failed."""
         if not all(map(math.isfinite, values)):

@@ -47,6 +47,10 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     Raises:
         ValueError: If the settings of the search do not fit together, or no trial was trained to its end.
     """
+    if cfg.search.speed and cfg.search.pruner != "none":
+        raise ValueError(
+            f"two objectives stop no trial early, got search.pruner={cfg.search.pruner} beside search.speed=true; set it to none"
+        )
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
@@ -71,15 +75,15 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
     start: dict[str, Any] = {}
     if space is None:
         facts, space, start = _proposed(cfg, swept, [setting.partition("=")[0] for setting in settings], data)
-        study.set_user_attr("space", json.dumps(space))
         study.set_user_attr("fingerprint", json.dumps(facts))
+        study.set_user_attr("space", json.dumps(space))  # last: who finds it finds all
     book = Book(study, space, cfg.search.trials)
     worker = os.getpid() if study.trials else 0  # one seed would let all workers draw the same
     study.sampler = sampler(cfg.search.sampler, book.dimensions, (cfg.seed + len(study.trials) + worker) % 2**31)
     if cfg.search.sampler == "grid":
         book.plan(combinations(book.dimensions, cfg.seed))
     elif start:
-        study.enqueue_trial(start)
+        study.enqueue_trial(start, skip_if_exists=True)
     done = len(book.counted())
     log.info("search %s in %s: %s", name, url, f"{done} of {cfg.search.trials} trials are done" if done else f"{cfg.search.trials} trials")
     return book, name

@@ -15,8 +15,10 @@ LOSSES = {
 }
 NORMALIZATIONS = ("center", "percentile", "standard")
 AUGMENTATIONS = ("flips", "contrast", "intensity", "rotations")
-WIDTHS = {"fnet": {"": 32, ", narrow": 16, ", wide": 48}}
-PYRAMIDS = {"unet": {"": [32, 64, 128, 256], ", narrow": [16, 32, 64, 128], ", wide": [48, 96, 192, 384]}}
+WIDTHS = {
+    "fnet": {"": "32", ", narrow": "16", ", wide": "48"},
+    "unet": {"": "[32,64,128,256]", ", narrow": "[16,32,64,128]", ", wide": "[48,96,192,384]"},
+}
 OTHERS = {"Regression": ("fnet", "unet", "attention_unet", "segresnet"), "Semantic": ("unet", "fnet", "attention_unet", "segresnet")}
 
 
@@ -88,14 +90,9 @@ def _networks(task: str, chosen: str, fixed: bool, full: bool) -> dict[str, list
     found: dict[str, list[str]] = {}
     for name in names:
         group = [] if fixed else [f"network={name}"]
-        sizes: Mapping[str, Any] = WIDTHS.get(name) or PYRAMIDS.get(name) or {"": None}
-        for suffix, channels in sizes.items():
-            found[f"{name}{suffix}"] = group if not suffix else [*group, f"network.channels={_written(channels)}"]
+        for suffix, channels in WIDTHS.get(name, {"": ""}).items():
+            found[f"{name}{suffix}"] = [*group, f"network.channels={channels}"] if suffix else group
     return found if len(found) > 1 else {}
-
-
-def _written(value: Any) -> str:
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def _touched(name: str, values: Values) -> set[str]:

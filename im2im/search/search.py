@@ -83,8 +83,13 @@ class Search:
         """
         self.book.repeat_killed()
         while time.monotonic() < self.end and (trials := self.book.ask(max(self.parallel, self.rungs.bracket))):
-            for rung in range(len(self.rungs.epochs)):
-                trials = self._rung(trials, rung, run)
+            begun = [trial.number for trial in trials]
+            try:
+                for rung in range(len(self.rungs.epochs)):
+                    trials = self._rung(trials, rung, run)
+            except TooManyFailuresError:
+                self.book.abandon(begun)
+                raise
             self.book.repeat_killed()
 
     def _rung(self, trials: Sequence[Trial], rung: int, run: Run) -> list[Trial]:

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from im2im.frameworks.schedule import seconds_of
 from im2im.search.search import Job, Outcome
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Trainings:
     def _time_left(self, job: Job) -> str:
         """Write how long a training may last: as the task says, or what is left of the search, beside what it has lasted already."""
         left = math.inf if self.end == math.inf else max(self.end - time.monotonic(), 1)
-        given = _seconds(self.cfg.max_time)
+        given = math.inf if self.cfg.max_time is None else seconds_of(self.cfg.max_time)
         spent = self._spent.get(job.trial, 0.0) if job.resume else 0.0  # which the trainer counts on from the checkpoint
         return _written(min(left + spent, given)) if min(left, given) < math.inf else "null"
 
@@ -131,14 +132,6 @@ def _reason(error: Any) -> str:
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return f"out of memory: {one_line(error)}"
     return one_line(error) if isinstance(error, BaseException) else str(error)
-
-
-def _seconds(text: str | None) -> float:
-    """Read DD:HH:MM:SS; without limit where there is none."""
-    if text is None:
-        return math.inf
-    days, hours, minutes, seconds = map(int, str(text).split(":"))
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _written(seconds: float) -> str:

@@ -49,3 +49,13 @@ def test_files_are_opened_with_shortcuts(tmp_path):
 def test_an_index_that_can_be_no_file_is_refused(index, tmp_path):
     with pytest.raises(ValueError, match=r"the index is a file in a folder that is there, got data.index="):
         _ = Shortcuts(str(tmp_path), index=str(tmp_path / index)).store
+
+
+def test_a_decoded_copy_is_found_again_by_the_next_run(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((16, 16), np.uint8), compression="zlib")
+    side = Side(AutoReader(), Selection(), Percentile(), 2)
+    for _ in range(2):
+        shortcuts = Shortcuts(str(tmp_path), index=True, cache=str(tmp_path / "cache"))
+        (image,) = shortcuts.side(side).open(tmp_path / "a.tif")
+        image.read()
+    assert len(list((tmp_path / "cache").iterdir())) == 1

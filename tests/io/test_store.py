@@ -147,32 +147,30 @@ def test_a_damaged_store_is_named_and_kept(file, tmp_path, caplog):
     assert (tmp_path / NAME).read_bytes() == b"no database" * 100
 
 
-def test_a_process_that_is_killed_loses_little(file, tmp_path):
+def remembering(folder, file, count, then="") -> subprocess.Popen:
+    """Start a process that writes so many facts down."""
     code = f"""
-import os, time
+import os, sys
 from pathlib import Path
-from im2im.io import store
-known = store.Store(Path({str(tmp_path / NAME)!r}))
-for number in range(3):
-    known.remember([Path({str(file)!r})], f"fact {{number}}", lambda: number)
+from im2im.io.store import Store
+known = Store(Path({str(folder / NAME)!r}))
+for number in range({count}):
+    known.remember([Path({str(file)!r})], f"fact {{number}} of {{os.getpid()}}", lambda: number)
     known.write()
-os.kill(os.getpid(), 9)
+{then}
 """
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    assert [Store(tmp_path / NAME).remember([file], f"fact {number}", Asked(-1)) for number in range(3)] == [0, 1, 2]
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def test_a_process_that_is_killed_loses_little(file, tmp_path):
+    process = remembering(tmp_path, file, 3, "os.kill(os.getpid(), 9)")
+    assert process.wait() == -9
+    facts = [Store(tmp_path / NAME).remember([file], f"fact {number} of {process.pid}", Asked(-1)) for number in range(3)]
+    assert facts == [0, 1, 2]
 
 
 def test_two_processes_write_to_one_store(file, tmp_path):
-    code = f"""
-import sys
-from pathlib import Path
-from im2im.io import store
-known = store.Store(Path({str(tmp_path / NAME)!r}))
-for number in range(50):
-    known.remember([Path({str(file)!r})], f"fact {{number}} of {{sys.argv[1]}}", lambda: number)
-    known.write()
-"""
-    running = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
+    running = [remembering(tmp_path, file, 50) for _ in range(2)]
     assert [process.wait() for process in running] == [0, 0]
     with sqlite3.connect(tmp_path / NAME) as connection:
         assert connection.execute("SELECT count(*) FROM facts_1").fetchone() == (100,)

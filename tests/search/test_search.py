@@ -43,6 +43,14 @@ def test_too_many_failures_in_a_row_end_the_search(url):
     assert states(found) == ["FAIL"] * 3
 
 
+def test_trials_that_were_still_to_come_are_given_up_when_too_many_fail(url):
+    found = book(url, space={"x": "interval(-5,5)", "kind": "choice(raises,memory)"})
+    with pytest.raises(TooManyFailuresError):
+        search(found, rungs(1, 9, 3), failures=3)(train)
+    assert states(found) == ["FAIL"] * 9
+    assert len(found.counted()) == 3
+
+
 def test_short_trainings_come_first_and_the_best_go_on(url):
     jobs: list[Job] = []
     found = book(url, 9, {"x": "interval(-5,5)"})
