@@ -123,9 +123,9 @@ def test_a_plan_that_is_sent_to_another_process_draws_the_same():
 
 
 def test_thin_patches_of_a_stack_are_not_excluded_as_wholes():
-    cost_map = np.zeros((128, 128, 128), np.uint8)
-    cost_map[:4] = 1
-    drawn = regions([entry(np.zeros(cost_map.shape, np.uint8), cost_map)], 100, (8, 32, 32), labels=True)
+    cost_map = np.zeros((64, 256, 256), np.uint8)
+    cost_map[:2] = 1
+    drawn = regions([entry(np.zeros(cost_map.shape, np.uint8), cost_map)], 100, (4, 32, 32), labels=True)  # cells would be 11 pixels wide
     assert all(cost_map[region].any() for region in drawn)
 
 

@@ -73,3 +73,8 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(ValueError, match=r'pip install "microscopy-im2im\[dask\]"'), distributed.DaskInference()._client():
         pass
+
+
+@pytest.mark.parametrize(("settings", "share"), [({"workers": 4}, 4), ({"scheduler": "tcp://host:8786"}, 1)])
+def test_workers_that_are_started_here_share_the_memory(settings, share):
+    assert DaskInference(memory=1.0, **settings).budget() == 1e9 // share

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,6 +9,7 @@ from rich.progress import Progress
 from scipy import ndimage
 from tests_shared import command
 
+from im2im import load
 from im2im.data.side import Side
 from im2im.inference.tiling import TiledInference
 from im2im.io import pyramid
@@ -193,3 +196,34 @@ def test_an_average_of_overlaps_is_refused(trained, tmp_path, capsys):
     with pytest.raises(SystemExit):
         predict(trained, tmp_path / "a.tif", tmp_path / "out", *LITTLE, "inference.blending._target_=im2im.inference.blending.Gaussian")
     assert "are cropped, got Gaussian; set inference.blending._target_" in capsys.readouterr().err
+
+
+def test_an_output_that_has_moved_to_its_place_is_finished(tmp_path):
+    class Job:
+        numbers_objects = staticmethod(lambda name: False)
+        store = staticmethod(lambda name: tmp_path / "moved.zarr")
+
+    (tmp_path / "a.ome.zarr").mkdir()
+    large.finish(Job(), "labels", tmp_path / "a.ome.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda framework, source: (framework, replace(source, normalization=Identity())),
+        lambda framework, source: (framework, replace(source, selection=Selection(channels=0))),
+        lambda framework, source: (framework, replace(source, reader=AutoReader("YX"))),
+        lambda framework, source: (setattr(framework, "task", replace(framework.task, normalization=Identity())), (framework, source))[1],
+        lambda framework, source: (setattr(framework, "record", {**framework.record, "target_scale": None}), (framework, source))[1],
+    ],
+    ids=["normalization", "selection", "reader", "task", "scale"],
+)
+def test_all_that_a_prediction_depends_on_is_summed_up(change, trained, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 20), np.uint8))
+    (image,) = AutoReader()(tmp_path / "a.tif")
+    model = load(trained)
+    before = large._stamp(model.framework, model.source, image, ("prediction",))
+    assert large._stamp(model.framework, model.source, image, ("prediction",)) == before
+    framework, source = change(model.framework, model.source)
+    assert large._stamp(framework, source, image, ("prediction",)) != before
