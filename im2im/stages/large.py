@@ -176,8 +176,8 @@ def around(tile: Tile) -> tuple[Region, Region, np.ndarray]:
 
 def _stamp(framework: Framework, source: Side, image: Image, outputs: tuple[str, ...]) -> str:
     """Sum up all that a prediction depends on."""
-    asked = (framework.inference, outputs, image.shape, image.scene, image.part, str(image.path), file_stamp(image.path))
-    taken = (source.normalization, source.selection, source.reader, framework.record, _settings(framework), _settings(framework.task))
+    asked = (outputs, image.shape, image.scene, image.part, str(image.path), file_stamp(image.path))
+    taken = (source.normalization, source.selection, source.reader, _settings(framework))
     digest = sha256(re.sub(r" at 0x\w+", "", repr((asked, taken))).encode())
     for run in framework.predictor().runs:
         for name, value in sorted(run.state_dict().items()):
@@ -186,9 +186,9 @@ def _stamp(framework: Framework, source: Side, image: Image, outputs: tuple[str,
     return digest.hexdigest()
 
 
-def _settings(thing: Any) -> dict[str, Any]:
-    """List what an object was made with, but for its networks, which are summed up by their weights."""
-    return {name: value for name, value in sorted(vars(thing).items()) if not name.startswith("_") and not isinstance(value, nn.Module)}
+def _settings(framework: Framework) -> dict[str, Any]:
+    """List task, inference, record and all else that a framework holds but networks, which are summed up by their weights."""
+    return {name: value for name, value in sorted(vars(framework).items()) if not name.startswith("_") and not isinstance(value, nn.Module)}
 
 
 def _plain(tile: Tile) -> list[list[list[int]]]:

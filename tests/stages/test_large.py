@@ -144,7 +144,7 @@ def test_other_settings_begin_anew(change, trained, tmp_path, monkeypatch, capsy
 class Blobs:
     """Stands for a framework that finds the connected pieces of what it sees."""
 
-    task, reads, outputs, record = Instance(), "source", ("labels",), {}
+    task, reads, outputs = Instance(), "source", ("labels",)
 
     def __init__(self, halo, tile):
         self.inference = TiledInference(tile=tile, halo=halo)
