@@ -42,6 +42,7 @@ def command(folder: Path, *arguments: str) -> Path:
     finally:
         os.chdir(before)
         sys.argv, sys.excepthook = argv, hook
+        os.environ.pop("HYDRA_FULL_ERROR", None)  # else commands that a test starts afterwards would show tracebacks
     return newest(folder)
 
 
