@@ -15,7 +15,7 @@ import optuna
 
 from benchmarks.measure import Result, report
 from im2im.search.bookkeeping import Book
-from im2im.search.halving import Rungs, rungs
+from im2im.search.halving import Rungs, spaced
 from im2im.search.samplers import sampler
 from im2im.search.search import Job, Outcome, Search, TooManyFailuresError
 
@@ -62,7 +62,7 @@ class Surrogate:
             return Outcome(reason="the budget is spent")
         wide = "width=48" in job.settings
         shown = self.quality(job.settings) - 0.3 * math.exp(-job.epochs / (5 if wide else 3)) + self.rng.normal(0, 0.005)
-        return Outcome((shown,), facts={"epochs": job.epochs, "true": self.quality(job.settings)})
+        return Outcome((shown,), facts={"epochs": job.epochs, "true": self.quality(job.settings), "folder": ""})
 
 
 def found(seed: int, name: str, plan: Rungs) -> float:
@@ -70,7 +70,7 @@ def found(seed: int, name: str, plan: Rungs) -> float:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     book, surrogate = Book(study, SPACE, 10_000), Surrogate(seed)
-    study.sampler = sampler(name, book.dimensions, seed)
+    study.sampler = sampler(name, seed)
     with suppress(TooManyFailuresError):  # the budget is spent
         Search(book, plan, 1, math.inf, max_failures=1)(surrogate)
     best = book.best()
@@ -81,7 +81,7 @@ def main() -> list[Result]:
     """Compare the regret, the distance from the best configuration there is, over seeds."""
     logging.disable(logging.WARNING)  # of trials that the budget ends
     best = 0.8 + 0.01 + 0.01 + 0.02
-    ours = [best - found(seed, "tpe", rungs(3, EPOCHS, 3)) for seed in range(SEEDS)]
+    ours = [best - found(seed, "tpe", spaced(3, EPOCHS, 3)) for seed in range(SEEDS)]
     random = [best - found(seed, "random", Rungs((EPOCHS,), 3)) for seed in range(SEEDS)]
     better = sum(one < other for one, other in zip(ours, random, strict=True))
     path = f"search, regret after {WHOLE} whole trainings, {SEEDS} seeds, better in {better}"

@@ -44,6 +44,8 @@ def main() -> None:
     for name, settings in SWEEPERS.items():
         ConfigStore.instance().store(name, OmegaConf.create(settings), group="hydra/sweeper", provider="im2im")
     sys.argv[1:] = with_custom_network(sys.argv[1:])
+    if "search" in plain_settings(sys.argv[1:]) and not (MULTIRUN | ONLY_SHOWN) & set(sys.argv):
+        raise ValueError("a search makes many runs, got search= without -m; write python -m im2im -m search=quick")
     if MULTIRUN & set(sys.argv):
         register_sweepers()
         if not {"search", "hydra/sweeper"} & {argument.partition("=")[0] for argument in sys.argv}:

@@ -23,6 +23,14 @@ log = logging.getLogger("im2im")
 
 TRAIN = "im2im.stages.train.train"
 
+TRAINERS_CHATTER = (
+    ".*LeafSpec.*",  # of its own making
+    ".*does not have many workers.*",
+    ".*sync_dist=True.*",  # what is logged is the same in all processes
+    ".*Checkpoint directory .* exists and is not empty.*",  # that of the run that goes on; others are refused
+    ".*when using `ckpt_path`, callbacks used to create.*",  # the configuration says which there are
+)
+
 EXPECTED = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ImportError, InstantiationException)
 
 
@@ -52,9 +60,8 @@ def run(cfg: DictConfig) -> Any:
             return None
     for chatter in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of the trainer's own making
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is the same in all processes
+    for chatter in TRAINERS_CHATTER:
+        warnings.filterwarnings("ignore", message=chatter)
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)

@@ -3,24 +3,26 @@
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState
 
-from im2im.search.bookkeeping import Book, open_study
+from im2im.search.bookkeeping import Book
 from im2im.search.halving import Rungs
 from im2im.search.samplers import sampler
 from im2im.search.search import Job, Outcome, Search
+from im2im.search.storage import open_study
 
 SPACE = {"x": "interval(-5,5)", "kind": "choice(good,bad,raises,nan,memory)"}
 WHOLE = Rungs((4,), 3)
 
 
 def book(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize",)) -> Book:
-    study = open_study(url, "search", optuna.pruners.NopPruner(), directions)
+    study, _ = open_study(url, "search", optuna.pruners.NopPruner(), directions)
     found = Book(study, space, trials)
-    study.sampler = sampler(name, found.dimensions, seed)
+    study.sampler = sampler(name, seed)
     return found
 
 
@@ -38,11 +40,11 @@ def train_one(job: Job) -> Outcome:
     if kind == "memory":
         return Outcome(reason="out of memory: DefaultCPUAllocator")
     value = -((float(settings["x"]) - 1) ** 2) - (kind == "bad") - 1 / job.epochs
-    return Outcome((math.nan if kind == "nan" else value,), facts={"epochs": job.epochs})
+    return Outcome((math.nan if kind == "nan" else value,), facts={"epochs": job.epochs, "folder": f"trials/{job.trial}"})
 
 
 def search(found: Book, plan=WHOLE, parallel=1, seconds=math.inf, failures=100) -> Search:
-    return Search(found, plan, parallel, seconds, failures)
+    return Search(found, plan, parallel, time.monotonic() + seconds, failures)
 
 
 WORKER = """

@@ -46,7 +46,9 @@ def read_run(name: str, folder: Path) -> Compared | None:
     for part in ("class", "object"):
         rows = rows[rows[part].isna()] if part in rows else rows
     named = list(json.loads((folder / "metrics.json").read_text()).get("test", {}))
-    return Compared(name, folder, rows.set_index("image")[[metric for metric in named if metric in rows]])
+    again = rows.groupby("image").cumcount()  # images of one name are told apart by their order
+    rows["image"] = rows["image"].where(again == 0, rows["image"] + " " + (again + 1).astype(str))
+    return Compared(name, folder, rows.set_index("image")[[metric for metric in named if metric in rows and "/" not in metric]])
 
 
 def write_comparison(runs: Sequence[Compared], failed: Sequence[tuple[str, str]], folder: Path) -> Path:
@@ -57,7 +59,8 @@ def write_comparison(runs: Sequence[Compared], failed: Sequence[tuple[str, str]]
         failed: Name and reason of those that have no result.
         folder: Of the sweep.
     """
-    metrics = [name for name in runs[0].images.columns if "/" not in name]
+    counts = Counter(name for run in runs for name in run.images.columns)
+    metrics = sorted(counts, key=lambda name: -counts[name])  # those that most runs have first
     images = len(set.intersection(*(set(run.images.index) for run in runs)))
     body = [
         section("Metrics", f'<div class="wide">{_table(runs, metrics)}</div>', *_remarks(runs, metrics)),
@@ -78,7 +81,10 @@ def chances(runs: Sequence[Compared], metric: str) -> list[float]:
         NaN for the best run itself, and where images are too few or all differences 0.
     """
     best = best_of(runs, metric)
-    found = [np.nan if place == best else _chance(runs[best].images[metric], run.images[metric]) for place, run in enumerate(runs)]
+    found = [
+        np.nan if place == best or metric not in run.images else _chance(runs[best].images[metric], run.images[metric])
+        for place, run in enumerate(runs)
+    ]
     corrected, running = list(found), 0.0
     order = sorted((place for place, one in enumerate(found) if np.isfinite(one)), key=lambda place: found[place])
     for rank, place in enumerate(order):
@@ -103,8 +109,9 @@ def _chance(one: pd.Series, other: pd.Series) -> float:
 
 
 def _table(runs: Sequence[Compared], metrics: Sequence[str]) -> str:
-    first = metrics[0]
-    order = sorted(range(len(runs)), key=lambda place: runs[place].images[first].mean(), reverse=first not in LOWER_IS_BETTER)
+    first, sign = metrics[0], 1 if metrics[0] in LOWER_IS_BETTER else -1
+    means = [run.images[first].mean() if first in run.images else np.nan for run in runs]
+    order = sorted(range(len(runs)), key=lambda place: sign * means[place] if np.isfinite(means[place]) else np.inf)
     likely = chances(runs, first)
     rows = []
     for place in order:

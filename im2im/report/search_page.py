@@ -23,12 +23,14 @@ class Found:
 
     Args:
         name: Of the search.
-        trials: Columns trial, state, value, epochs, seconds, reason, folder, and one for each choice.
+        trials: Columns trial, state, value, epochs, seconds, reason, folder, and one for each choice; with two objectives
+            seconds_per_megavoxel, and unbeaten where no trial is better in both.
         choices: Names of these.
         importance: Share of each choice in how values differ; empty where too few trials tell.
         metric: What the value is, as it is logged: "val/pearson".
         maximize: Whether more is better.
         best: Number of the best trial.
+        default: Number of the trial of the task's own default; None where it was not tried.
         test: Its test metrics, as in metrics.json.
         commands: What can be done with it → the command line.
     """
@@ -40,6 +42,7 @@ class Found:
     metric: str
     maximize: bool
     best: int | None
+    default: int | None
     test: Mapping[str, Mapping[str, float]]
     commands: Mapping[str, str]
 
@@ -85,6 +88,8 @@ def _best(found: Found, metric: str) -> str:
         return ""
     row = rows.iloc[0]
     cards = [("Validation " + metric, number(float(row["value"])), f"trial {found.best}, {row['epochs']:.0f} epochs")]
+    for _, one in found.trials[found.trials["trial"] == found.default].iterrows():
+        cards.append(("The default's", number(float(one["value"])), f"trial {found.default}, {one['epochs']:.0f} epochs"))
     cards += [(f"Test {metric_label(name)}", number(one["mean"]), f"n = {one['n']:.0f}") for name, one in list(found.test.items())[:2]]
     shown = "".join(
         f'<div class="card"><span>{name}</span><strong>{value}</strong><small>{note}</small></div>' for name, value, note in cards
@@ -95,16 +100,19 @@ def _best(found: Found, metric: str) -> str:
 
 def _table(found: Found, metric: str) -> str:
     ranked = found.trials.sort_values("value", ascending=not found.maximize, na_position="last")
+    speed = {"seconds_per_megavoxel": "s / Mvoxel"} if "seconds_per_megavoxel" in ranked else {}
     rows = [
         [
-            str(row["trial"]),
-            *(_text(row[name]) for name in ("value", "epochs", "seconds")),
+            str(row["trial"]) + (" *" if row.get("unbeaten") is True else ""),
+            *(_text(row[name]) for name in ("value", *speed, "epochs", "seconds")),
             str(row["state"]),
             *(_text(row[name]) for name in found.choices),
         ]
         for _, row in ranked.iterrows()
     ]
-    return f'<div class="wide">{table(["Trial", metric, "Epochs", "Seconds", "", *found.choices], rows)}</div>'
+    named = table(["Trial", metric, *speed.values(), "Epochs", "Seconds", "", *found.choices], rows)
+    note = '<p class="note">*: no other trial is better in one and as good in the other.</p>' if speed else ""
+    return f'<div class="wide">{named}</div>{note}'
 
 
 def _pictures(found: Found) -> list[str]:

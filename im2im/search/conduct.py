@@ -3,34 +3,36 @@
 import hashlib
 import json
 import logging
-import math
 import os
+import random
 import shutil
 import sys
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 from omegaconf import DictConfig
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
-from im2im.search.bookkeeping import Book, kept_space, open_study
+from im2im.search.bookkeeping import Book
+from im2im.search.budget import budget, lengths
 from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
-from im2im.search.halving import Rungs, rungs
-from im2im.search.proposals import defaults, propose
+from im2im.search.halving import Rungs
+from im2im.search.proposals import propose, starts
 from im2im.search.results import write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
+from im2im.search.storage import STORAGE, kept_space, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
 
 log = logging.getLogger(__name__)
 
 SEARCHES = "multirun/search.sqlite"  # all of them, unless another storage is given
-AMOUNTS = ("search.trials", "search.hours", "search.max_failures", "search.parallel", "search.retrain", "search.storage", "search.name")
+AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
 def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[str, Any]:
@@ -47,72 +49,102 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     Raises:
         ValueError: If the settings of the search do not fit together, or no trial was trained to its end.
     """
-    if cfg.search.speed and cfg.search.pruner != "none":
-        raise ValueError(
-            f"two objectives stop no trial early, got search.pruner={cfg.search.pruner} beside search.speed=true; set it to none"
-        )
+    refuse(cfg)
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
+    if not cfg.search.folds and not any(pair.split == "val" for pair in data.pairs):
+        raise ValueError("a search chooses by validation images, of which there are none; set data.fractions, or search.folds=5")
+    os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
     book, name = opened(cfg, url, settings, swept, data)
     write_space(folder / "space.yaml", book.space, json.loads(book.study.user_attrs["fingerprint"]))
-    seconds = math.inf if cfg.search.hours is None else 3600 * cfg.search.hours
-    trainings = Trainings(cfg, settings, (name, url), write_folds(cfg, data, folder), launch, time.monotonic() + seconds)
-    search = Search(book, _rungs(cfg), cfg.search.parallel, seconds, cfg.search.max_failures)
+    rungs = _rungs(cfg)
+    time = budget(cfg, rungs, cfg.search.trials - len(book.counted()))
+    trainings = Trainings(cfg, settings, name, write_folds(cfg, data, folder), launch, time)
+    search = Search(book, rungs, cfg.search.parallel, time.end, cfg.search.max_failures)
     try:
         search(trainings)
     except TooManyFailuresError as error:
         log.error("%s", error)
-    return keep_best(book, trainings, everything(cfg, data, folder) if cfg.search.retrain or cfg.search.folds else [])
+    again = everything(cfg, data, folder) if cfg.search.retrain or cfg.search.folds else []
+    return keep_best(book, trainings, again)
+
+
+def refuse(cfg: DictConfig) -> None:
+    """Raise ValueError for settings of a search that do not fit together."""
+    pruner, parallel, launcher = cfg.search.pruner, cfg.search.parallel, str(cfg.hydra.launcher._target_)
+    if cfg.search.speed and pruner != "none":
+        raise ValueError(f"two objectives stop no trial early, got search.pruner={pruner} beside search.speed=true; set it to none")
+    if parallel > 1 and launcher.endswith("BasicLauncher"):
+        raise ValueError(f"Hydra's basic launcher trains one at a time, got search.parallel={parallel}; set hydra/launcher=joblib")
+    if cfg.search.share_hours and cfg.search.hours is None:
+        raise ValueError("there are no hours to share, got search.hours=null beside search.share_hours=true; give search.hours")
 
 
 def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> tuple[Book, str]:
     """Begin a search, or go on with the same one: its space is the one that it began with."""
-    name = cfg.search.name or f"{study_name(settings, swept)}"
+    asked = _digest([sorted(swept.items()), _edited(cfg)])
+    name = cfg.search.name or study_name(settings, asked, data)
     directions = ["maximize" if cfg.quality.mode == "max" else "minimize", *(["minimize"] if cfg.search.speed else [])]
-    study = open_study(url, name, pruner(cfg.search.pruner, cfg.search.first_epochs, cfg.max_epochs), directions)
-    space = kept_space(study)
-    start: dict[str, Any] = {}
-    if space is None:
-        facts, space, start = _proposed(cfg, swept, [setting.partition("=")[0] for setting in settings], data)
-        study.set_user_attr("fingerprint", json.dumps(facts))
-        study.set_user_attr("space", json.dumps(space))  # last: who finds it finds all
-    book = Book(study, space, cfg.search.trials)
-    worker = os.getpid() if study.trials else 0  # one seed would let all workers draw the same
-    study.sampler = sampler(cfg.search.sampler, book.dimensions, (cfg.seed + len(study.trials) + worker) % 2**31)
+    study, new = open_study(url, name, pruner(cfg.search.pruner, lengths(cfg).epochs[0], cfg.max_epochs), directions)
+    try:
+        space = None if new else kept_space(study, asked)
+        begins = space is None
+        if space is None:
+            facts, space, start = _proposed(cfg, swept, [setting.partition("=")[0].lstrip("+") for setting in settings], data)
+        book = Book(study, space, cfg.search.trials, new)
+        study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
+    except ValueError:
+        if new:
+            optuna.delete_study(study_name=name, storage=study._storage)
+        raise
     if cfg.search.sampler == "grid":
         book.plan(combinations(book.dimensions, cfg.seed))
-    elif start:
-        study.enqueue_trial(start, skip_if_exists=True)
+    elif begins:
+        book.begin_with(start, default=not swept)
+    if begins:
+        write_down(study, space, facts, asked)
     done = len(book.counted())
-    log.info("search %s in %s: %s", name, url, f"{done} of {cfg.search.trials} trials are done" if done else f"{cfg.search.trials} trials")
+    log.info("search %s in %s: %s", name, shown(url), f"{done} of {book.total} trials are done" if done else f"{book.total} trials")
     return book, name
 
 
-def study_name(settings: Sequence[str], swept: Mapping[str, str]) -> str:
-    """Name a search after all that makes it this one, so that the same command line goes on with it."""
+def study_name(settings: Sequence[str], asked: str, data: ImageData) -> str:
+    """Name a search after all that makes it this one, so that the same command line goes on with it.
+
+    Args:
+        settings: Of the command line, those that are the same in all trials.
+        asked: Sums up what is searched.
+        data: Whose images are part of it.
+    """
     same = sorted(setting for setting in settings if setting.partition("=")[0] not in AMOUNTS and not setting.startswith("hydra"))
-    digest = hashlib.sha256(json.dumps([same, sorted(swept.items())]).encode()).hexdigest()[:8]
     plain = dict(setting.partition("=")[::2] for setting in settings)
-    return f"{plain.get('task', 'labelfree')}-{digest}"
+    images = sorted((pair.name, str(pair.split)) for pair in data.pairs)
+    return f"{plain.get('task', 'labelfree')}-{_digest([same, asked, images])}"
+
+
+def _digest(thing: Any) -> str:
+    return hashlib.sha256(json.dumps(thing).encode()).hexdigest()[:8]
+
+
+def _edited(cfg: DictConfig) -> dict[str, Any]:
+    return {} if cfg.search.space is None else read_space(Path(str(cfg.search.space)).expanduser())
 
 
 def _proposed(
     cfg: DictConfig, swept: Mapping[str, str], fixed: Collection[str], data: ImageData
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Look at the data, and propose what is searched; give the fingerprint, the dimensions and the values to begin with."""
+) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """Look at the data, and propose what is searched; give the fingerprint, the dimensions and the trials to begin with."""
     if cfg.search.space is not None:
-        space = read_space(Path(str(cfg.search.space)).expanduser())
-        return {}, {**space, **swept}, {}
+        return {}, {**_edited(cfg), **swept}, []
     facts = fingerprint(data)
     proposed = propose(cfg, facts, cfg.hydra.runtime.choices, {*fixed, *swept}, cfg.search.full)
-    return facts, {**proposed, **swept}, {} if swept else defaults(proposed, cfg)
+    return facts, {**proposed, **swept}, starts(proposed, cfg)
 
 
 def _rungs(cfg: DictConfig) -> Rungs:
-    if cfg.search.pruner != "halving":
-        return Rungs((cfg.max_epochs,), cfg.search.reduction)
-    return rungs(cfg.search.first_epochs, cfg.max_epochs, cfg.search.reduction)
+    """Space the lengths of training; all are whole ones where no trial stops between two trainings."""
+    return lengths(cfg) if cfg.search.pruner == "halving" else Rungs((cfg.max_epochs,), cfg.search.reduction)
 
 
 def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[str, Any]:
@@ -127,14 +159,18 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
         ValueError: If there is no trial to keep.
     """
     best, folder, metric = book.best(), trainings.folder, str(trainings.cfg.quality.monitor)
-    if best is None:
+    if best is None or (others := book.running()):
         write_results(book, folder, metric, {}, {})
-        raise ValueError(f"no trial was trained to its end; {folder / 'trials.csv'} says why")
+        if best is None:
+            raise ValueError(f"no trial was trained to its end; {folder / 'trials.csv'} says why")
+        log.info("other workers still train %d trials; the last of them to end writes best/, and so does this command again", others)
+        return {}
     home = Path(best.user_attrs["folder"])
     if copied := home.is_dir() and not again:
         shutil.copytree(home, folder / "best")
     settings = tuple(setting for one in book.dimensions for setting in one.overrides(best.params[one.name]))
-    metrics = trainings.score(Job(best.number, settings, best.user_attrs["epochs"], resume=copied), folder / "best", again)
+    job = Job(best.number, settings, best.user_attrs["epochs"], resume=str(folder / "best") if copied else None)
+    metrics = trainings.score(job, folder / "best", again)
     write_results(book, folder, metric, metrics, _commands(folder / "best"))
     log.info("best of %d trials: %s", len(book.counted()), " ".join(settings))
     return metrics

@@ -54,7 +54,7 @@ def compare(returns: Sequence[JobReturn], folder: Path) -> None:
     done = [one.status == JobStatus.COMPLETED for one in returns]
     places = [Path(str(one.hydra_cfg.hydra.runtime.output_dir)) if one.hydra_cfg is not None else None for one in returns]
     found = [read_run(name, place) for name, place, fine in zip(names, places, done, strict=True) if place is not None and fine]
-    runs = [run for run in found if run is not None and len(run.images)]
+    runs = [run for run in found if run is not None and run.images.size]
     failed = [(name, one_line(one._return_value)) for name, one, fine in zip(names, returns, done, strict=True) if not fine]
     if len(runs) > 1:
         log.info("comparison: %s", write_comparison(runs, failed, folder))

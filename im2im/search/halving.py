@@ -17,6 +17,15 @@ class Rungs:
     epochs: tuple[int, ...]
     reduction: int
 
+    def total(self, trials: int) -> int:
+        """Sum up the epochs of so many trials, the default's to its end among them."""
+        brackets, total, before = math.ceil(trials / self.bracket), 0, 0
+        for rung, epochs in enumerate(self.epochs):
+            going = trials if rung == 0 else brackets * self.bracket // self.reduction**rung + 1
+            total += min(going, trials) * (epochs - before)
+            before = epochs
+        return total
+
     @property
     def bracket(self) -> int:
         """Trials that begin together, so that one of them is trained to its end."""
@@ -37,21 +46,19 @@ class Rungs:
         return order if last else order[: max(1, math.ceil(len(values) / self.reduction))] if order else []
 
 
-def rungs(first: int, last: int, reduction: int) -> Rungs:
+def spaced(count: int, last: int, reduction: int) -> Rungs:
     """Space rungs evenly by factors.
 
     Args:
-        first: Epochs of the shortest training.
-        last: Epochs of a whole one.
+        count: How many there are; fewer where the last leaves no room for them.
+        last: Epochs of a whole training.
         reduction: Each rung is about so many times as long as the one before.
 
     Raises:
         ValueError: If that leaves nothing to compare.
     """
-    if not first >= 1 or reduction < 2:
+    if count < 1 or reduction < 2:
         raise ValueError(
-            f"halving takes a first rung and a reduction by 2 or more, got {first} epochs and {reduction}; set search.reduction=3"
+            f"halving takes a rung or more and a reduction by 2 or more, got {count} and {reduction}; set search.rungs=2 search.reduction=4"
         )
-    count = max(0, round(math.log(max(last / first, 1), reduction)))
-    lengths = sorted({max(1, round(last / reduction**step)) for step in range(count + 1)})
-    return Rungs(tuple(lengths), reduction)
+    return Rungs(tuple(sorted({max(1, round(last / reduction**step)) for step in range(count)})), reduction)

@@ -1,23 +1,39 @@
-"""From the fingerprint of the data to what is worth a try. The first value of each dimension is the task's own default."""
+"""From the fingerprint of the data to what is worth a try.
 
+The first value of each dimension is the task's own default, the second the best guess at something better.
+"""
+
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from im2im.search.space import dimension
 
 Values = str | dict[str, list[str]]
 
 LOSSES = {
-    "Regression": ("mse", "l1", "huber", "mse_correlation", "l1_ssim"),
+    "Regression": ("mse_correlation", "l1_ssim", "l1", "huber", "mse"),
     "Semantic": ("generalized_dice_focal", "dice_cross_entropy", "cross_entropy", "tversky"),
 }
-NORMALIZATIONS = ("center", "percentile", "standard")
-AUGMENTATIONS = ("flips", "contrast", "intensity", "rotations")
-WIDTHS = {
-    "fnet": {"": "32", ", narrow": "16", ", wide": "48"},
-    "unet": {"": "[32,64,128,256]", ", narrow": "[16,32,64,128]", ", wide": "[48,96,192,384]"},
+NORMALIZATIONS = ("standard", "percentile", "center")
+AUGMENTATIONS = ("intensity", "contrast", "flips", "strong")
+WHILE_TRAINING = ("median", "hyperband")  # compare scores of patches, which must be of one size
+FACTOR = 8  # of learning rates to both sides of the default
+OBJECTS = 2  # widths of an object that a patch holds at least
+BYTES = 2000  # that a voxel of a batch takes while a network learns, about
+FEW = 10  # images, from which a large network learns little
+TAIL = 10  # times as far above the median as others are below it: single bright pixels, which mean and deviation follow
+FLAT = 3.0  # times as far between planes as between pixels
+VARIANTS = {
+    "fnet": {"wide": ["network.channels=48"], "narrow": ["network.channels=16"], "shallow": ["network.depth=3"]},
+    "unet": {
+        "wide": ["network.channels=[48,96,192,384]"],
+        "narrow": ["network.channels=[16,32,64,128]"],
+        "shallow": ["network.channels=[32,64,128]", "network.strides=[2,2]"],
+    },
+    "branched_erfnet": {"wide": ["network.channels=24"], "narrow": ["network.channels=8"]},
 }
 OTHERS = {"Regression": ("fnet", "unet", "attention_unet", "segresnet"), "Semantic": ("unet", "fnet", "attention_unet", "segresnet")}
 
@@ -34,22 +50,25 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
     """
     task = str(cfg.task._target_).rpartition(".")[2]
     space: dict[str, Values] = {
-        "learning_rate": _around(float(cfg.learning_rate), 10 if full else 5),
-        "network": _networks(task, chosen["network"], "network" in fixed, full),
+        "batch_size": _numbers([max(1, int(cfg.batch_size * factor)) for factor in ((1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25))]),
         "criterion": _first(chosen.get("criterion", ""), LOSSES.get(task, ())),
-        "normalization": _first(chosen["normalization"], NORMALIZATIONS if facts["channels"][0] != 3 else ()),
-        "augmentation": _first(chosen["augmentation"], AUGMENTATIONS if full else AUGMENTATIONS[:3]),
-        "patch_size": _patches(cfg, facts),
-        "batch_size": _numbers((cfg.batch_size, max(1, cfg.batch_size // 2), *([2 * cfg.batch_size] if full else []))),
+        "learning_rate": _around(float(cfg.learning_rate)),
+        "network": _networks(cfg, facts, chosen["network"], others=full and "network" not in fixed),
+        "patches": {} if OmegaConf.select(cfg, "search.pruner") in WHILE_TRAINING else _patches(cfg, facts),
+        "normalization": _first(chosen["normalization"], _normalizations(facts)),
+        "augmentation": _first(chosen["augmentation"], _augmentations(facts)),
     }
     if full and task == "Regression":
         space["framework"] = _first(chosen["framework"], ("fcn", "pix2pix"))
     return {name: values for name, values in space.items() if values and not set(fixed) & _touched(name, values)}
 
 
-def defaults(space: Mapping[str, Values], cfg: DictConfig) -> dict[str, Any]:
-    """Give the values of all dimensions that are the task's own defaults, for the first trial."""
-    return {name: float(cfg.learning_rate) if name == "learning_rate" else _named(values)[0] for name, values in space.items()}
+def starts(space: Mapping[str, Values], cfg: DictConfig) -> list[dict[str, Any]]:
+    """Give the trials to begin with: the task's own default, then one change of it at a time, the first that each dimension offers."""
+    rate = float(cfg.learning_rate)
+    named = {name: [rate, 2 * rate] if name == "learning_rate" else _named(values) for name, values in space.items()}
+    default = {name: values[0] for name, values in named.items()}
+    return [default, *({**default, name: values[1]} for name, values in named.items())]
 
 
 def _named(values: Values) -> list[str]:
@@ -60,8 +79,8 @@ def _listed(sweep: str) -> list[str]:
     return list(getattr(dimension("any", sweep).distribution, "choices", [sweep]))
 
 
-def _around(rate: float, factor: float) -> str:
-    return f"tag(log, interval({rate / factor:g}, {rate * factor:g}))"
+def _around(rate: float) -> str:
+    return f"tag(log, interval({rate / FACTOR:g}, {rate * FACTOR:g}))"
 
 
 def _first(default: str, others: Sequence[str]) -> str:
@@ -74,24 +93,52 @@ def _numbers(values: Sequence[int]) -> str:
     return f"choice({','.join(map(str, found))})" if len(found) > 1 else ""
 
 
-def _patches(cfg: DictConfig, facts: Mapping[str, Any]) -> str:
-    """Halve and double the patch in the plane, as far as images are large enough."""
-    patch, size = list(cfg.patch_size), facts["size"]
-    planes = patch[:-2]
-    lateral = [[side // 2 for side in patch[-2:]], [2 * side for side in patch[-2:]]]
-    fitting = [sides for sides in lateral if all(32 <= side <= length for side, length in zip(sides, size[-2:], strict=True))]
-    texts = [f"[{','.join(map(str, [*planes, *sides]))}]" for sides in (patch[-2:], *fitting)]
-    return f"choice({','.join(texts)})" if len(texts) > 1 else ""
+def _patches(cfg: DictConfig, facts: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Halve and double the patch in the plane, as far as images, objects and memory allow; an epoch sees as many pixels with each."""
+    planes, sides, count = list(cfg.patch_size)[:-2], list(cfg.patch_size)[-2:], cfg.data.patches_per_image
+    least = max(32, OBJECTS * facts.get("objects", {}).get("width", 0))
+    found: dict[str, list[str]] = {_text(sides): []}
+    for factor in (0.5, 2):
+        other = [int(side * factor) for side in sides]
+        needed = BYTES * cfg.batch_size * math.prod([*planes, *other])
+        within = needed < 1e9 * facts.get("memory", math.inf)
+        if within and all(least <= side <= length for side, length in zip(other, facts["size"][-2:], strict=True)):
+            listed = ",".join(map(str, [*planes, *other]))
+            found[_text(other)] = [f"patch_size=[{listed}]", f"data.patches_per_image={max(1, round(count / factor**2))}"]
+    return found if len(found) > 1 else {}
 
 
-def _networks(task: str, chosen: str, fixed: bool, full: bool) -> dict[str, list[str]]:
-    """Name networks with their widths; the default one first, others where all is tried."""
-    names = dict.fromkeys((chosen, *(OTHERS.get(task, ()) if full and not fixed else ())))
+def _text(sides: Sequence[int]) -> str:
+    return " x ".join(map(str, sides))
+
+
+def _normalizations(facts: Mapping[str, Any]) -> Sequence[str]:
+    """Begin with percentiles where a few pixels are far brighter than the rest; colours have a normalization of their own."""
+    if facts["channels"][0] == 3:
+        return ()
+    low, middle, high = facts.get("source", {}).get("percentiles", {"": 0, " ": 0, "  ": 0}).values()
+    return sorted(NORMALIZATIONS, key=lambda name: name != "percentile") if high - middle > TAIL * (middle - low) else NORMALIZATIONS
+
+
+def _augmentations(facts: Mapping[str, Any]) -> Sequence[str]:
+    """Begin with the strongest where there are few images."""
+    return AUGMENTATIONS[::-1] if _few(facts) else AUGMENTATIONS
+
+
+def _few(facts: Mapping[str, Any]) -> bool:
+    return bool(facts.get("images", {}).get("train", FEW) < FEW)
+
+
+def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bool) -> dict[str, list[str]]:
+    """Name networks with their variants: the default first, then others where all is tried; smaller ones first for few images."""
+    spacing, task = facts.get("voxel_size") or [1.0], str(cfg.task._target_).rpartition(".")[2]
+    flat = ("anisotropic_unet",) if cfg.spatial_dims == 3 and spacing[0] > FLAT * spacing[-1] else ()
     found: dict[str, list[str]] = {}
-    for name in names:
-        group = [] if fixed else [f"network={name}"]
-        for suffix, channels in WIDTHS.get(name, {"": ""}).items():
-            found[f"{name}{suffix}"] = [*group, f"network.channels={channels}"] if suffix else group
+    for name in dict.fromkeys((chosen, *((*OTHERS.get(task, ()), *flat) if others else ()))):
+        group = [f"network={name}"] if others else []
+        variants = VARIANTS.get(name, {})
+        order = sorted(variants, key=lambda variant: variant == "wide") if _few(facts) else list(variants)
+        found |= {name: group, **{f"{name}, {variant}": [*group, *variants[variant]] for variant in order}}
     return found if len(found) > 1 else {}
 
 

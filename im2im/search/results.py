@@ -9,14 +9,15 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from im2im.files import replacing
 from im2im.report.search_page import Found, write_search_page
-from im2im.search.bookkeeping import Book, value
+from im2im.search.bookkeeping import Book, is_default, value
 
 log = logging.getLogger(__name__)
 
+FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
 
 
@@ -34,13 +35,31 @@ def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, A
     with replacing(folder / "trials.csv") as path:
         table.to_csv(path, index=False)
     names, number = tuple(book.distributions), None if best is None else best.number
-    found = Found(book.study.study_name, table, names, importance(book), metric, book.maximize, number, metrics.get("test", {}), commands)
+    default = next((one.number for one in book.study.get_trials(deepcopy=False) if is_default(one) and value(one) is not None), None)
+    found = Found(
+        book.study.study_name, table, names, importance(book), metric, book.maximize, number, default, metrics.get("test", {}), commands
+    )
     log.info("search: %s", write_search_page(found, folder))
 
 
 def trials(book: Book) -> pd.DataFrame:
-    """List the trials: number, how it ended, its value, how long it was trained, what it differs by, why it failed, where it lies."""
-    return pd.DataFrame([_row(trial, list(book.distributions)) for trial in book.study.get_trials(deepcopy=False)])
+    """List the trials that were begun: how each ended, its value, its length, what it differs by, why it failed, its folder."""
+    begun = [one for one in book.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
+    if len(book.study.directions) == 1:
+        return pd.DataFrame([_row(trial, list(book.distributions)) for trial in begun], columns=_columns(book))
+    unbeaten = {one.number for one in book.study.best_trials}
+    rows = [
+        {**_row(one, list(book.distributions)), "seconds_per_megavoxel": _second(one), "unbeaten": one.number in unbeaten} for one in begun
+    ]
+    return pd.DataFrame(rows, columns=[*_columns(book), "seconds_per_megavoxel", "unbeaten"])
+
+
+def _columns(book: Book) -> list[str]:
+    return ["trial", "state", "value", *book.distributions, *FACTS]
+
+
+def _second(trial: FrozenTrial) -> float | None:
+    return trial.values[1] if trial.values else None
 
 
 def importance(book: Book) -> dict[str, float]:
@@ -60,7 +79,6 @@ def importance(book: Book) -> dict[str, float]:
 
 
 def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
-    told = {name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "reason", "folder")}
-    speed = {"seconds_per_megavoxel": trial.values[1]} if trial.values and len(trial.values) > 1 else {}
+    told = {name: trial.user_attrs.get(name) for name in FACTS}
     chosen = {name: trial.params.get(name) for name in names}
-    return {"trial": trial.number, "state": trial.state.name.lower(), "value": value(trial), **speed, **chosen, **told}
+    return {"trial": trial.number, "state": trial.state.name.lower(), "value": value(trial), **chosen, **told}

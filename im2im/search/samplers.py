@@ -13,16 +13,18 @@ from im2im.search.space import Dimension
 
 Kind = TypeVar("Kind")
 
+POPULATION = 8  # of NSGA-II; trials before that are drawn at random
 STEPS = 4  # of a grid along a continuous dimension
+LISTED = 10  # values of a dimension that a grid has all of
 
 
-SAMPLERS: dict[str, Callable[[Sequence[Dimension], int], BaseSampler]] = {
-    "tpe": lambda dimensions, seed: TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=8),
-    "random": lambda dimensions, seed: RandomSampler(seed=seed),
-    "grid": lambda dimensions, seed: RandomSampler(seed=seed),  # which is not asked, see combinations()
-    "gp": lambda dimensions, seed: GPSampler(seed=seed),
-    "cmaes": lambda dimensions, seed: CmaEsSampler(seed=seed),
-    "nsga2": lambda dimensions, seed: NSGAIISampler(seed=seed),
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=8),
+    "random": lambda seed: RandomSampler(seed=seed),
+    "grid": lambda seed: RandomSampler(seed=seed),  # which is not asked, see combinations()
+    "gp": lambda seed: GPSampler(seed=seed),
+    "cmaes": lambda seed: CmaEsSampler(seed=seed),
+    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
 }
 PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
     "none": lambda first, last: NopPruner(),
@@ -32,18 +34,17 @@ PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
 }
 
 
-def sampler(name: str, dimensions: Sequence[Dimension], seed: int) -> BaseSampler:
+def sampler(name: str, seed: int) -> BaseSampler:
     """Make a sampler.
 
     Args:
         name: One of :data:`SAMPLERS`.
-        dimensions: What it draws from.
         seed: Of the draws; two workers with one seed would draw the same.
 
     Raises:
         ValueError: If there is no such sampler.
     """
-    return _chosen(SAMPLERS, "sampler", name)(dimensions, seed)
+    return _chosen(SAMPLERS, "sampler", name)(seed)
 
 
 def pruner(name: str, first: int, last: int) -> BasePruner:
@@ -75,14 +76,13 @@ def _chosen(table: dict[str, Kind], key: str, name: str) -> Kind:
 
 
 def _values(distribution: optuna.distributions.BaseDistribution) -> list[Any]:
-    """Give some values of a dimension, evenly spread."""
+    """Give the values of a dimension, or some of many, evenly spread."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return list(distribution.choices)
-    if isinstance(distribution, optuna.distributions.IntDistribution) and distribution.high - distribution.low < 10 * (
-        distribution.step or 1
-    ):
-        return list(range(distribution.low, distribution.high + 1, distribution.step or 1))
-    low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
-    share = [step / (STEPS - 1) for step in range(STEPS)]
-    spread = [low * (high / low) ** one for one in share] if distribution.log else [low + (high - low) * one for one in share]  # type: ignore[attr-defined]
-    return [round(one) for one in spread] if isinstance(distribution, optuna.distributions.IntDistribution) else spread
+    assert isinstance(distribution, optuna.distributions.IntDistribution | optuna.distributions.FloatDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if step and (high - low) / step < LISTED and not distribution.log:
+        return [type(low)(round(low + step * place, 12)) for place in range(round((high - low) / step) + 1)]
+    shares = [place / (STEPS - 1) for place in range(STEPS)]
+    spread = [low * (high / low) ** share if distribution.log else low + (high - low) * share for share in shares]
+    return [type(low)(round(low + step * round((one - low) / step), 12)) for one in spread] if step else spread

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
-from im2im.search.bookkeeping import Book
+from im2im.search.bookkeeping import Book, is_default
 from im2im.search.halving import Rungs
 
 log = logging.getLogger(__name__)
@@ -23,13 +24,15 @@ class Job:
         trial: Its number.
         settings: What the trial differs by.
         epochs: Up to which it trains.
-        resume: Whether it goes on from what it reached before.
+        resume: The folder with what it reached before, to go on from; None for a new training.
+        spent: Seconds that it was trained before.
     """
 
     trial: int
     settings: tuple[str, ...]
     epochs: int
-    resume: bool
+    resume: str | None = None
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,14 @@ class Outcome:
     reason: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, values that are no numbers among the reasons; None where it did not."""
+        return self.reason or (None if all(map(math.isfinite, self.values)) else "NaN")
+
 
 Run = Callable[[Sequence[Job]], Sequence[Outcome]]
+Ranked = list[tuple[Trial, float]]  # larger is better
 
 
 class TooManyFailuresError(ValueError):
@@ -63,14 +72,14 @@ class Search:
         book: Of the trials.
         rungs: How long they train before some of them stop.
         parallel: Trials that are trained at the same time.
-        seconds: Until no further training begins.
+        end: When no further training begins, by the monotonic clock.
         max_failures: In a row.
     """
 
-    def __init__(self, book: Book, rungs: Rungs, parallel: int, seconds: float, max_failures: int) -> None:
+    def __init__(self, book: Book, rungs: Rungs, parallel: int, end: float, max_failures: int) -> None:
         self.book, self.rungs, self.parallel, self.max_failures = book, rungs, parallel, max_failures
         self.dimensions = {one.name: one for one in book.dimensions}
-        self.end, self.failures = time.monotonic() + seconds, 0
+        self.end, self.failures = end, 0
 
     def __call__(self, run: Run) -> None:
         """Search.
@@ -81,76 +90,100 @@ class Search:
         Raises:
             TooManyFailuresError: With the last reason.
         """
-        self.book.repeat_killed()
-        while time.monotonic() < self.end and (trials := self.book.ask(max(self.parallel, self.rungs.bracket))):
-            begun = [trial.number for trial in trials]
-            try:
-                for rung in range(len(self.rungs.epochs)):
-                    trials = self._rung(trials, rung, run)
-            except TooManyFailuresError:
-                self.book.abandon(begun)
-                raise
+        going = True
+        while going:
             self.book.repeat_killed()
+            self.book.combine(self.rungs.epochs[0])
+            going = self._bracket(run)
 
-    def _rung(self, trials: Sequence[Trial], rung: int, run: Run) -> list[Trial]:
-        """Train trials up to a rung; give those that go on."""
-        values: list[tuple[Trial, float]] = []
-        for start in range(0, len(trials), self.parallel):
-            together = trials[start : start + self.parallel]
-            if time.monotonic() >= self.end:
-                self._leave(together, rung)
-                continue
-            jobs = [Job(trial.number, self._settings(trial), self.rungs.epochs[rung], rung > 0) for trial in together]
-            with self.book.alive([*trials[start:], *(trial for trial, _ in values)]):
-                outcomes = run(jobs)
-            for trial, outcome in zip(together, outcomes, strict=True):
-                if self._judge(trial, outcome, rung):
-                    values.append((trial, outcome.values[0] * (1 if self.book.maximize else -1)))
-        if rung == len(self.rungs.epochs) - 1:
-            return []
-        on = self.rungs.going_on([value for _, value in values], rung)
-        for place, (trial, _) in enumerate(values):
+    def _bracket(self, run: Run) -> bool:
+        """Train trials, the best of them further; tell whether there were any."""
+        begun: list[Trial] = []
+        size = max(self.rungs.bracket, self.parallel)
+        try:
+            ranked: Ranked = []
+            while len(begun) < size and time.monotonic() < self.end and (some := self.book.ask(min(self.parallel, size - len(begun)))):
+                begun += some
+                ranked += self._train(some, 0, run, begun)
+            for rung in range(1, len(self.rungs.epochs)):
+                trials, ranked = self._going_on(ranked, rung - 1), []
+                for start in range(0, len(trials), self.parallel):
+                    ranked += self._train(trials[start : start + self.parallel], rung, run, begun)
+        except TooManyFailuresError:
+            self.book.abandon(begun)
+            raise
+        return bool(begun)
+
+    def _going_on(self, ranked: Ranked, rung: int) -> list[Trial]:
+        """Choose the trials that go on after a rung, and end the others."""
+        on = self.rungs.going_on([value for _, value in ranked], rung)
+        on += [place for place, (trial, _) in enumerate(ranked) if is_default(trial) and place not in on]  # others are compared with it
+        for place, (trial, _) in enumerate(ranked):
             if place not in on:
                 self.book.prune(trial)
-        return [values[place][0] for place in on]
+        return [ranked[place][0] for place in on]
 
-    def _leave(self, trials: Sequence[Trial], rung: int) -> None:
-        """Keep that the time was over before these trials were trained, or trained further."""
-        for trial in trials:
-            if rung:
+    def _train(self, trials: Sequence[Trial], rung: int, run: Run, begun: Sequence[Trial]) -> Ranked:
+        """Train trials together up to a rung; give those that may go on. Those that reached it before their worker was killed need none."""
+        epochs = self.rungs.epochs[rung]
+        outcomes = {
+            trial.number: Outcome(tuple(known)) for trial in trials if (known := trial.user_attrs.get("reached", {}).get(str(epochs)))
+        }
+        waiting = [trial for trial in trials if trial.number not in outcomes]
+        if rung and time.monotonic() >= self.end:
+            for trial in trials:
                 self.book.prune(trial)
-            else:
-                self.book.fail(trial, "not needed")
+            return []
+        if waiting:
+            with self.book.training(waiting, begun):
+                found = run([self._job(trial, epochs) for trial in waiting])
+            outcomes |= {trial.number: outcome for trial, outcome in zip(waiting, found, strict=True)}
+        judged = [(trial, self._judge(trial, outcomes[trial.number], rung)) for trial in trials]
+        self._count_failures([outcomes[trial.number].failure for trial in trials])
+        return [(trial, value) for trial, value in judged if value is not None]
 
-    def _settings(self, trial: Trial) -> tuple[str, ...]:
-        return tuple(setting for name, value in trial.params.items() for setting in self.dimensions[name].overrides(value))
+    def _job(self, trial: Trial, epochs: int) -> Job:
+        settings = tuple(setting for name, value in trial.params.items() for setting in self.dimensions[name].overrides(value))
+        before = trial.user_attrs
+        resume = before["folder"] if before.get("reached") else None
+        return Job(trial.number, settings, epochs, resume, before.get("seconds", 0.0) if resume else 0.0)
 
-    def _judge(self, trial: Trial, outcome: Outcome, rung: int) -> bool:
-        """Keep an outcome; tell whether the trial may go on."""
+    def _judge(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
+        """Keep an outcome; give the value, larger is better, of a trial that may go on."""
+        try:
+            return self._keep(trial, outcome, rung)
+        except UpdateFinishedTrialError:
+            log.warning("trial %d was taken for dead by another worker, which repeats it", trial.number)
+            return None
+
+    def _keep(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
         for name, fact in outcome.facts.items():
             trial.set_user_attr(name, fact)
-        reason = outcome.reason if outcome.reason or all(map(math.isfinite, outcome.values)) else "NaN"
-        if reason is not None:
-            self.book.fail(trial, reason)
-            self._count_failure(trial, reason)
-            return False
-        self.failures = 0
-        log.info(
-            "trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", 0), " and ".join(f"{one:.4g}" for one in outcome.values)
-        )
+        if outcome.failure is not None:
+            log.warning("trial %d failed: %s", trial.number, outcome.failure)
+            self.book.fail(trial, outcome.failure)
+            return None
+        last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
+        shown = " and ".join(f"{one:.4g}" for one in outcome.values)
+        log.info("trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", epochs), shown)
+        trial.set_user_attr("reached", {**trial.user_attrs.get("reached", {}), str(epochs): list(outcome.values)})
         if outcome.pruned:
             self.book.prune(trial)
-            return False
-        if rung == len(self.rungs.epochs) - 1:
+        elif last:
             self.book.complete(trial, outcome.values)
-        else:
-            trial.report(outcome.values[0], self.rungs.epochs[rung])
-        return True
+        elif len(outcome.values) == 1:
+            trial.report(outcome.values[0], epochs)
+        return None if outcome.pruned else outcome.values[0] * (1 if self.book.maximize else -1)
 
-    def _count_failure(self, trial: Trial, reason: str) -> None:
-        log.warning("trial %d failed: %s", trial.number, reason)
-        self.failures += 1
-        if self.failures >= self.max_failures:
-            raise TooManyFailuresError(
-                f"{self.failures} trials in a row failed, the last one: {reason}; correct that, or raise search.max_failures"
-            )
+    def _count_failures(self, reasons: Sequence[str | None]) -> None:
+        """Count failures in a row.
+
+        Raises:
+            TooManyFailuresError: If there are too many.
+        """
+        for reason in reasons:
+            self.failures = self.failures + 1 if reason else 0
+            if self.failures >= self.max_failures:
+                raise TooManyFailuresError(
+                    f"{self.failures} trials in a row failed, the last one: {reason}; correct that, or raise search.max_failures"
+                )

@@ -1,5 +1,6 @@
 """What is searched: dimensions as Hydra writes sweeps, or named choices of several settings; kept in a YAML that can be edited."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,9 @@ def dimension(name: str, values: str | Mapping[str, Sequence[str]]) -> Dimension
         if not all(isinstance(settings, Sequence) and not isinstance(settings, str) for settings in values.values()) or not values:
             raise ValueError(f"choices are lists of settings by name, got {name}: {values}; write {{large: [network.channels=64]}}")
         return Dimension(
-            name, CategoricalDistribution(tuple(values)), {key: [str(one) for one in listed] for key, listed in values.items()}
+            name,
+            CategoricalDistribution(tuple(map(str, values))),
+            {str(key): [str(one) for one in listed] for key, listed in values.items()},
         )
     try:
         override = OverridesParser.create().parse_override(f"{name}={values}")
@@ -71,9 +74,10 @@ def _distribution(override: Override) -> BaseDistribution:
         whole = isinstance(swept.start, int) and isinstance(swept.end, int)
         return (IntDistribution if whole else FloatDistribution)(swept.start, swept.end, log="log" in swept.tags)  # type: ignore[arg-type]
     if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None and not swept.shuffle:
-        last = swept.start + swept.step * ((swept.stop - swept.start - 1e-9) // swept.step)  # a range leaves its end out
+        last = swept.start + swept.step * math.floor((swept.stop - swept.start) / swept.step - 1e-9)  # a range leaves its end out
         kind = IntDistribution if all(isinstance(one, int) for one in (swept.start, swept.stop, swept.step)) else FloatDistribution
-        return kind(swept.start, type(swept.start)(last), step=swept.step)  # type: ignore[arg-type]
+        low, high = sorted((swept.start, type(swept.start)(last)))
+        return kind(low, high, step=abs(swept.step))  # type: ignore[arg-type]
     return CategoricalDistribution(tuple(override.sweep_string_iterator()))
 
 

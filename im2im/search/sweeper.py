@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -38,7 +39,29 @@ class SearchSweeper(Sweeper):
         return conduct(self.config, arguments, self.train)
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[JobReturn]:
-        """Launch trainings together; gives what came of each, errors too."""
+        """Launch trainings together; gives what came of each: errors, settings that do not compose and jobs that were killed too."""
+        errors = [self._error_of(arguments) for arguments in batch]
+        fine = [list(arguments) for arguments, error in zip(batch, errors, strict=True) if error is None]
         started = self.jobs
-        self.jobs += len(batch)
-        return list(self.launcher.launch(batch, initial_job_idx=started))
+        self.jobs += len(fine)
+        try:
+            returns = iter(self.launcher.launch(fine, initial_job_idx=started) if fine else [])
+        except Exception as error:  # noqa: BLE001, each launcher has errors of its own: a worker was killed, or none could be started
+            returns = iter([_failed(error) for _ in fine])
+        return [next(returns) if error is None else _failed(error) for error in errors]
+
+    def _error_of(self, arguments: Sequence[str]) -> Exception | None:
+        """Compose a job, which launchers do outside of what they catch; gives what is wrong with it."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        try:
+            self.hydra_context.config_loader.load_sweep_config(self.config, list(arguments))
+        except HydraException as error:
+            return error
+        return None
+
+
+def _failed(error: Exception) -> JobReturn:
+    returned = JobReturn()
+    returned.status, returned.return_value = JobStatus.FAILED, error
+    return returned

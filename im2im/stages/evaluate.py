@@ -116,13 +116,16 @@ def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[
     return source, target, framework.interpret(framework.predict(torch.from_numpy(source)).numpy())
 
 
+def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Give interpreted prediction, normalized target and cost map of a whole image, each C(Z)YX; no cost map where it has none."""
+    _, target, found = predict_entry(framework, data, entry)
+    return found, target, data.cutter.cost_map(entry) if entry.cost_map is not None else None
+
+
 def _score(framework: Framework, data: ImageData, entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects where it has them."""
-    _, target, found = predict_entry(framework, data, entry)
-    cost_map = data.cutter.cost_map(entry) if entry.cost_map is not None else None
-    name = {"stage": "test", "image": entry.name}
-    parts = [{**name, **part} for part in framework.task.parts(found, target, cost_map)]
-    return {**name, **framework.task.score(found, target, cost_map)}, parts
+    images, name = compared(framework, data, entry), {"stage": "test", "image": entry.name}
+    return {**name, **framework.task.score(*images)}, [{**name, **part} for part in framework.task.parts(*images)]
 
 
 def _figures(row: dict[str, Any]) -> dict[str, float]:

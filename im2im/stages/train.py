@@ -39,7 +39,7 @@ def train(
         folder: The run folder.
         resume: A run folder or .ckpt to go on from, with its optimizers, epoch and random state.
         hardware: As configured, to say what was left to be chosen.
-        score: Score the test images; else give the best validation only, for choosing between trainings.
+        score: Score the test images; else the validation images only, for choosing between trainings.
 
     Returns:
         The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
@@ -65,7 +65,7 @@ def train(
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     if not score:
-        return validated(trainer, framework, data, seconds)
+        return validated(trainer, framework, data, folder, seconds)
     best = find(folder)
     load_weights(framework, read(best), best)
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}

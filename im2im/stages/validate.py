@@ -5,26 +5,54 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 
+from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
+from im2im.data.index import Entry
 from im2im.frameworks.base import Framework
+from im2im.metrics import summarize
+from im2im.stages.evaluate import compared, predict_entry
 
 
-def validated(trainer: pl.Trainer, framework: Framework, data: ImageData, seconds: float) -> dict[str, Any]:
-    """Give the best validation that the checkpoint keeps, how fast the network predicts, and how long it was trained."""
-    monitors = {
-        str(callback.monitor): callback.best_model_score
-        for callback in trainer.checkpoint_callbacks
-        if isinstance(callback, ModelCheckpoint)
-    }
-    scores = {name: math.nan if score is None else float(score) for name, score in monitors.items()}
-    entry = (data.entries("val") or data.entries("train"))[0]
-    source, _ = data.cutter.normalized(entry)
-    start = time.perf_counter()
-    framework.eval().predict(torch.from_numpy(source))
-    speed = (time.perf_counter() - start) / (source[0].size / 1e6)
+def validated(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, seconds: float) -> dict[str, Any]:
+    """Score the best checkpoint on whole validation images, whatever patches it was trained with.
+
+    Args:
+        trainer: That trained; its device is used.
+        framework: What was trained; has the best weights afterwards.
+        data: Its validation images are scored, the training images where it has none.
+        folder: The run folder.
+        seconds: How long it was trained.
+
+    Returns:
+        "val": mean metrics as "val/<name>"; where no image has a target of its own, the best validation that was logged; and
+        "seconds_per_megavoxel" of prediction. "train": seconds, epochs and whether it was stopped because others were better.
+    """
+    best = find(folder)
+    load_weights(framework, read(best), best)
+    framework.to(trainer.strategy.root_device).eval()
+    entries = data.entries("val") or data.entries("train")
+    matched = [entry for entry in entries if entry.matched]
+    scores = {name: math.nan if one["mean"] is None else one["mean"] for name, one in _summary(framework, data, matched).items()}
+    speed = _speed(framework, data, entries[0])
     pruned = any(getattr(callback, "pruned", False) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     train = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "pruned": pruned}
-    return {"val": {**scores, "seconds_per_megavoxel": speed}, "train": train}
+    return {"val": {**_logged(trainer), **scores, "seconds_per_megavoxel": speed}, "train": train}
+
+
+def _summary(framework: Framework, data: ImageData, entries: list[Entry]) -> dict[str, Any]:
+    rows = [framework.task.score(*compared(framework, data, entry)) for entry in entries]
+    return {f"val/{name}": one for name, one in summarize(rows).items()}
+
+
+def _speed(framework: Framework, data: ImageData, entry: Entry) -> float:
+    """Predict an image again, when all is warm, and time it."""
+    predict_entry(framework, data, entry)
+    start = time.perf_counter()
+    _, _, found = predict_entry(framework, data, entry)
+    return (time.perf_counter() - start) / (found[0].size / 1e6)
+
+
+def _logged(trainer: pl.Trainer) -> dict[str, float]:
+    kept = {getattr(one, "monitor", None): getattr(one, "best_model_score", None) for one in trainer.checkpoint_callbacks}
+    return {str(name): float(score) for name, score in kept.items() if name and score is not None}

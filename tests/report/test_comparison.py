@@ -61,3 +61,15 @@ def test_the_page_names_runs_and_failures(runs, tmp_path):
     assert "the loss is no number" in text
     assert "12 test images in common" in text
     assert "<script" not in text
+
+
+def test_runs_without_a_common_metric_are_listed_all_the_same(tmp_path):
+    runs = [run("images", [0.1, 0.2], tmp_path), run("masks", [0.3, 0.4], tmp_path, "dice"), run("more", [0.2, 0.3], tmp_path)]
+    text = write_comparison(runs, [], tmp_path).read_text()
+    assert all(f">{one.name}<" in text for one in runs)
+
+
+def test_images_of_one_name_are_told_apart(tmp_path):
+    pd.DataFrame([{"stage": "test", "image": "a", "dice": value} for value in (0.5, 0.6)]).to_csv(tmp_path / "metrics.csv", index=False)
+    (tmp_path / "metrics.json").write_text(json.dumps({"test": {"dice": {"mean": 0.55}}}))
+    assert read_run("run", tmp_path).images["dice"].to_dict() == {"a": 0.5, "a 2": 0.6}

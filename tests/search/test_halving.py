@@ -1,29 +1,34 @@
 import pytest
 
-from im2im.search.halving import rungs
+from im2im.search.halving import spaced
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "reduction", "epochs", "bracket"),
-    [(1, 9, 3, (1, 3, 9), 9), (2, 20, 3, (2, 7, 20), 9), (1, 1, 3, (1,), 1), (5, 4, 3, (4,), 1), (1, 8, 2, (1, 2, 4, 8), 8)],
+    ("count", "last", "reduction", "epochs", "bracket"),
+    [(3, 9, 3, (1, 3, 9), 9), (2, 20, 4, (5, 20), 4), (2, 1, 3, (1,), 1), (1, 4, 3, (4,), 1), (4, 8, 2, (1, 2, 4, 8), 8)],
 )
-def test_rungs_are_spaced_by_the_reduction(first, last, reduction, epochs, bracket):
-    found = rungs(first, last, reduction)
+def test_rungs_are_spaced_by_the_reduction(count, last, reduction, epochs, bracket):
+    found = spaced(count, last, reduction)
     assert (found.epochs, found.bracket) == (epochs, bracket)
 
 
 def test_one_of_so_many_goes_on_the_best_first():
-    found = rungs(1, 9, 3)
+    found = spaced(3, 9, 3)
     assert found.going_on([0.1, 0.5, 0.3, 0.9, 0.2, 0.4, 0.6, 0.7, 0.8], 0) == [3, 8, 7]
     assert found.going_on([0.1, 0.5], 0) == [1]
     assert found.going_on([], 0) == []
 
 
 def test_after_the_last_rung_all_are_done():
-    assert rungs(1, 9, 3).going_on([0.1, 0.5], 2) == [1, 0]
+    assert spaced(3, 9, 3).going_on([0.1, 0.5], 2) == [1, 0]
 
 
-@pytest.mark.parametrize(("first", "reduction"), [(0, 3), (1, 1)])
-def test_what_halves_nothing_is_refused(first, reduction):
-    with pytest.raises(ValueError, match=r"set search.reduction=3"):
-        rungs(first, 9, reduction)
+@pytest.mark.parametrize(("trials", "epochs"), [(4, 4 * 5 + 2 * 15), (12, 12 * 5 + 4 * 15), (1, 20)])
+def test_epochs_are_counted_before_they_are_trained(trials, epochs):
+    assert spaced(2, 20, 4).total(trials) == epochs  # one of each four goes on, and the default
+
+
+@pytest.mark.parametrize(("count", "reduction"), [(0, 3), (1, 1)])
+def test_what_halves_nothing_is_refused(count, reduction):
+    with pytest.raises(ValueError, match=r"set search.rungs=2 search.reduction=4"):
+        spaced(count, 9, reduction)

@@ -1,10 +1,11 @@
 import pytest
+from omegaconf import OmegaConf
 from tests_tiny import composed
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.search.fingerprint import fingerprint
-from im2im.search.proposals import defaults, propose
+from im2im.search.proposals import propose, starts
 from im2im.search.space import space_of
 
 SHARED = {"augmentation": "flips", "framework": "fcn"}
@@ -21,23 +22,44 @@ FACTS = {"size": [256, 256], "channels": [1, 1]}
 def test_the_first_trial_is_the_default_of_the_task(task, full):
     cfg = composed(f"task={task}")
     space = propose(cfg, FACTS, CHOSEN[task], (), full)
-    start = defaults(space, cfg)
+    start = starts(space, cfg)[0]
     assert start["learning_rate"] == cfg.learning_rate
     dimensions = {one.name: one for one in space_of(space)}
     assert start.keys() == dimensions.keys()
-    for name in start.keys() - {"learning_rate", "network"}:
+    for name in start.keys() - {"learning_rate", "network", "patches"}:
         (setting,) = dimensions[name].overrides(start[name])
         key, _, value = setting.partition("=")
         assert value.replace(" ", "") == str(CHOSEN[task].get(key, cfg.get(key))).replace(" ", "")
     if "network" in start:
-        assert dimensions["network"].overrides(start["network"]) == [f"network={CHOSEN[task]['network']}"]
+        assert dimensions["network"].overrides(start["network"]) == ([f"network={CHOSEN[task]['network']}"] if full else [])
+    assert dimensions["patches"].overrides(start["patches"]) == []
+
+
+def test_the_trials_that_follow_change_one_thing_each():
+    cfg = composed("task=labelfree")
+    default, *others = starts(propose(cfg, FACTS, CHOSEN["labelfree"], (), False), cfg)
+    changed = [{name: value for name, value in one.items() if value != default[name]} for one in others]
+    assert changed == [
+        {"batch_size": "4"},
+        {"criterion": "mse_correlation"},
+        {"learning_rate": 0.002},
+        {"network": "fnet, wide"},
+        {"patches": "64 x 64"},
+        {"normalization": "standard"},
+        {"augmentation": "intensity"},
+    ]
 
 
 def test_what_somebody_gave_is_left_alone():
     cfg = composed("task=labelfree")
     space = propose(cfg, FACTS, CHOSEN["labelfree"], {"criterion", "network", "patch_size"}, full=True)
-    assert not {"criterion", "patch_size"} & space.keys()
-    assert space["network"] == {"fnet": [], "fnet, narrow": ["network.channels=16"], "fnet, wide": ["network.channels=48"]}
+    assert not {"criterion", "patches"} & space.keys()
+    assert space["network"] == {
+        "fnet": [],
+        "fnet, wide": ["network.channels=48"],
+        "fnet, narrow": ["network.channels=16"],
+        "fnet, shallow": ["network.depth=3"],
+    }
 
 
 def test_a_whole_search_tries_other_networks_and_frameworks():
@@ -47,11 +69,49 @@ def test_a_whole_search_tries_other_networks_and_frameworks():
     assert "framework" not in propose(composed("task=labelfree"), FACTS, CHOSEN["labelfree"], (), full=False)
 
 
+def guesses(facts):
+    cfg = composed("task=labelfree")
+    default, *others = starts(propose(cfg, {**FACTS, **facts}, CHOSEN["labelfree"], (), False), cfg)
+    return {name: value for one in others for name, value in one.items() if value != default[name]}
+
+
+def test_the_best_guesses_follow_from_the_data():
+    many = {"images": {"train": 40}, "source": {"percentiles": {"0.1": 90.0, "50": 100.0, "99.9": 150.0}}}
+    few = {"images": {"train": 5}, "source": {"percentiles": {"0.1": 90.0, "50": 100.0, "99.9": 5000.0}}}
+    names = ("network", "normalization", "augmentation")
+    assert [guesses(many)[name] for name in names] == ["fnet, wide", "standard", "intensity"]
+    assert [guesses(few)[name] for name in names] == ["fnet, narrow", "percentile", "strong"]
+
+
+@pytest.mark.parametrize(("spacing", "tried"), [([1.0, 0.3, 0.3], True), ([0.3, 0.3, 0.3], False), (None, False)])
+def test_stacks_with_distant_planes_are_tried_with_a_network_for_them(spacing, tried):
+    cfg = composed("task=labelfree", "spatial_dims=3")
+    space = propose(cfg, {"size": [32, 256, 256], "channels": [1, 1], "voxel_size": spacing}, CHOSEN["labelfree"], (), True)
+    assert ("anisotropic_unet" in space["network"]) == tried
+
+
+HALVED, DOUBLED = ["patch_size=[64,64]", "data.patches_per_image=16"], ["patch_size=[256,256]", "data.patches_per_image=1"]
+
+
 @pytest.mark.parametrize(
-    ("size", "expected"), [([256, 256], "choice([128,128],[64,64],[256,256])"), ([200, 200], "choice([128,128],[64,64])")]
+    ("facts", "others"),
+    [
+        ({"size": [256, 256]}, [HALVED, DOUBLED]),
+        ({"size": [200, 200]}, [HALVED]),
+        ({"size": [256, 256], "objects": {"width": 40.0}}, [DOUBLED]),
+        ({"size": [256, 256], "memory": 1.0}, [HALVED]),
+    ],
 )
-def test_patches_are_no_larger_than_images(size, expected):
-    assert propose(composed("task=labelfree"), {**FACTS, "size": size}, CHOSEN["labelfree"], (), False)["patch_size"] == expected
+def test_patches_fit_images_objects_and_memory_and_an_epoch_sees_as_many_pixels(facts, others):
+    space = propose(composed("task=labelfree"), {**FACTS, **facts}, CHOSEN["labelfree"], (), False)
+    assert list(space["patches"].values()) == [[], *others]
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_patches_are_left_alone_where_trials_are_compared_while_they_train(pruner):
+    cfg = composed("task=labelfree")
+    OmegaConf.update(cfg, "search", {"pruner": pruner}, force_add=True)
+    assert "patches" not in propose(cfg, FACTS, CHOSEN["labelfree"], (), False)
 
 
 def test_the_fingerprint_says_what_images_are_like():

@@ -9,10 +9,12 @@ from optuna.trial import TrialState
 from tests_searching import book, search, train, train_one, two_workers, worker
 
 from im2im.search import bookkeeping
-from im2im.search.bookkeeping import Book, storage
-from im2im.search.halving import rungs
+from im2im.search.bookkeeping import Book
+from im2im.search.halving import spaced
 from im2im.search.samplers import PRUNERS, SAMPLERS, combinations, pruner, sampler
 from im2im.search.search import Job, Outcome, TooManyFailuresError
+from im2im.search.space import space_of
+from im2im.search.storage import open_study
 
 
 def states(found: Book) -> list[str]:
@@ -46,20 +48,108 @@ def test_too_many_failures_in_a_row_end_the_search(url):
 def test_trials_that_were_still_to_come_are_given_up_when_too_many_fail(url):
     found = book(url, space={"x": "interval(-5,5)", "kind": "choice(raises,memory)"})
     with pytest.raises(TooManyFailuresError):
-        search(found, rungs(1, 9, 3), failures=3)(train)
-    assert states(found) == ["FAIL"] * 9
-    assert len(found.counted()) == 3
+        search(found, spaced(3, 9, 3), failures=3)(train)
+    assert states(found) == ["FAIL"] * 3  # others were not even asked for
 
 
 def test_short_trainings_come_first_and_the_best_go_on(url):
     jobs: list[Job] = []
     found = book(url, 9, {"x": "interval(-5,5)"})
-    search(found, rungs(1, 9, 3))(lambda batch: jobs.extend(batch) or train(batch))
-    assert [(job.epochs, job.resume) for job in jobs] == [(1, False)] * 9 + [(3, True)] * 3 + [(9, True)]
+    search(found, spaced(3, 9, 3))(lambda batch: jobs.extend(batch) or train(batch))
+    assert [(job.epochs, job.resume is not None) for job in jobs] == [(1, False)] * 9 + [(3, True)] * 3 + [(9, True)]
     assert sorted(states(found)) == ["COMPLETE"] + ["PRUNED"] * 8
     assert found.best().user_attrs["epochs"] == 9
     assert jobs[-1].trial == found.best().number
     assert jobs[-1].settings == tuple(f"x={one.params['x']}" for one in found.study.trials if one.number == jobs[-1].trial)
+
+
+def test_the_default_is_trained_to_its_end_whatever_others_reach(url):
+    jobs: list[Job] = []
+    found = book(url, 8, {"x": "interval(-5,5)"})
+    found.begin_with([{"x": -5.0}, {"x": 1.0}], default=True)
+    search(found, spaced(2, 8, 4))(lambda batch: jobs.extend(batch) or train(batch))
+    assert [job.trial for job in jobs if job.epochs == 8][:2] == [1, 0]
+    assert found.study.trials[0].state == TrialState.COMPLETE
+    assert found.study.trials[0].params == {"x": -5.0}
+
+
+def test_changes_that_helped_are_tried_together(url):
+    study, _ = open_study(url, "search", optuna.pruners.NopPruner(), ["maximize"])
+    found = Book(study, {"x": "interval(-5,5)", "y": "interval(-5,5)", "z": "interval(-5,5)"}, 5, new=True)
+    default = {"x": 0.0, "y": 0.0, "z": 0.0}
+    found.begin_with([default, {**default, "x": 1.0}, {**default, "y": 2.0}, {**default, "z": -1.0}], default=True)
+
+    def sums(batch):
+        return [Outcome((sum(float(one.split("=")[1]) for one in job.settings),), facts={"folder": ""}) for job in batch]
+
+    search(found)(sums)
+    assert found.study.trials[4].params == {"x": 1.0, "y": 2.0, "z": 0.0}
+    assert len(found.study.trials) == 5
+
+
+def test_good_ones_among_many_failures_are_kept(url):
+    found = book(url, 8, {"x": "interval(-5,5)"})
+    bad = {0, 1, 2}
+    with pytest.raises(TooManyFailuresError, match=r"3 trials in a row failed"):
+        search(found, parallel=8, failures=3)(lambda batch: [Outcome(reason="no") if one.trial in bad else train_one(one) for one in batch])
+    assert states(found) == ["FAIL"] * 3 + ["COMPLETE"] * 5
+
+
+def test_what_was_reached_before_too_many_failures_is_kept(url):
+    found = book(url, 9, {"x": "interval(-5,5)"})
+    with pytest.raises(TooManyFailuresError):
+        search(found, spaced(2, 9, 9), failures=3)(
+            lambda batch: [Outcome(reason="no") if one.trial > 4 else train_one(one) for one in batch]
+        )
+    assert states(found) == ["PRUNED"] * 5 + ["FAIL"] * 3
+    assert found.best().number == max(range(5), key=lambda number: bookkeeping.value(found.study.trials[number]))
+
+
+def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
+    found = book(url, 4, {"x": "interval(-5,5)"})
+    jobs: list[Job] = []
+
+    def dies(batch):
+        if batch[0].epochs == 8:
+            raise KeyboardInterrupt
+        return train(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(found, spaced(2, 8, 4))(dies)
+    with monkeypatch.context() as patched:
+        patched.setattr(bookkeeping, "_alive", lambda trial: False)
+        found.repeat_killed()
+    monkeypatch.undo()
+    search(found, spaced(2, 8, 4))(lambda batch: jobs.extend(batch) or train(batch))
+    best = max(found.study.trials[:4], key=lambda one: one.user_attrs["reached"]["2"][0])
+    assert [(job.epochs, job.resume) for job in jobs] == [(8, f"trials/{best.number}")]
+    assert [one.params for one in found.study.trials if one.state == TrialState.COMPLETE] == [best.params]
+    assert len(found.counted()) == 4
+
+
+def test_two_workers_repeat_a_killed_trial_once(url, monkeypatch):
+    one, other = book(url, 4, {"x": "interval(-5,5)"}), book(url, 4, {"x": "interval(-5,5)"})
+    one.ask(1)
+    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    running = one.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    other.repeat_killed()
+    monkeypatch.setattr(one.study, "get_trials", lambda **_: running)  # it looked before the other one acted
+    one.repeat_killed()
+    assert states(other) == ["FAIL", "WAITING"]
+
+
+def test_a_result_of_a_worker_that_was_taken_for_dead_is_left_alone(url, monkeypatch, caplog):
+    found = book(url, 1, {"x": "interval(-5,5)"})
+    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+
+    def taken(batch):
+        if batch[0].trial == 0:
+            book(url, 1, {"x": "interval(-5,5)"}).repeat_killed()
+        return train(batch)
+
+    search(found)(taken)
+    assert states(found) == ["FAIL", "COMPLETE"]
+    assert "trial 0 was taken for dead by another worker" in caplog.text
 
 
 def test_trials_are_trained_together(url):
@@ -70,7 +160,7 @@ def test_trials_are_trained_together(url):
 
 def test_time_that_is_over_ends_the_search_and_keeps_the_best_so_far(url):
     found = book(url, 50, {"x": "interval(-5,5)"})
-    slow = search(found, rungs(1, 9, 3), seconds=4.0)
+    slow = search(found, spaced(3, 9, 3), seconds=4.0)
 
     def run(batch):
         time.sleep(0.5)
@@ -110,7 +200,7 @@ def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
     found = book(url, 12, {"x": "interval(-5,5)"}, seed=1)
     search(found)(train)
     killed_ones = [one for one in found.study.trials if one.user_attrs.get("reason") == "killed"]
-    repeated = [one for one in found.study.trials if one.user_attrs.get("repeats") == 1]
+    repeated = [one for one in found.study.trials if "repeats" in one.user_attrs]
     assert len(found.counted()) == 12
     assert states(found).count("COMPLETE") == 12
     assert [one.params for one in killed_ones] == [one.params for one in repeated]
@@ -123,7 +213,8 @@ def test_a_trial_that_kills_its_worker_again_is_not_repeated_for_ever(url, monke
     found = book(url, 3, {"x": "interval(-5,5)"})
     monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
     for _ in range(2):
-        found.ask(1)
+        (trial,) = found.ask(1)
+        trial.set_user_attr("trained", True)
         found.repeat_killed()
     assert [one.user_attrs.get("reason") for one in found.study.trials] == ["killed", "killed again"]
     assert len(found.counted()) == 1
@@ -150,10 +241,12 @@ def test_workers_say_that_they_are_alive(url, monkeypatch):
     monkeypatch.setattr(bookkeeping, "HEARTBEAT", 0.01)
     found = book(url, 3, {"x": "interval(-5,5)"})
     trials = found.ask(1)
-    assert "seen" not in found.study.trials[0].user_attrs
-    with found.alive(trials):
+    trials[0].set_user_attr("seen", 0.0)
+    with found.training(trials, trials):
         time.sleep(0.2)
+        assert found.study.trials[0].user_attrs["trained"]
     assert found.study.trials[0].user_attrs["seen"] == pytest.approx(time.time(), abs=30)
+    assert not found.study.trials[0].user_attrs["trained"]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
@@ -173,6 +266,30 @@ def test_every_sampler_finds_values(name, url):
     assert len({tuple(one.params.values()) for one in found.study.trials}) > 5
 
 
+def test_a_larger_total_goes_on_with_a_grid(url):
+    for total, planned in ((2, ["a", "b"]), (9, ["a", "b", "c"])):
+        found = book(url, total, {"x": "choice(a,b,c)"}, name="grid")
+        found.plan([{"x": one} for one in "abc"])
+        search(found)(lambda batch: [Outcome((0.0,), facts={"epochs": 4}) for _ in batch])
+        assert [one.params["x"] for one in found.study.trials] == planned
+
+
+def test_a_planned_trial_that_another_worker_left_no_room_for_is_kept_for_later(url, monkeypatch):
+    found = book(url, 1, {"x": "choice(a,b)"})
+    found.begin_with([{"x": "a"}, {"x": "b"}], default=False)
+    (first,) = found.ask(1)
+    monkeypatch.setattr(found, "counted", iter([[], [0, 1]]).__next__)  # the other worker asked in between
+    assert found.ask(1) == []
+    assert first.number == 0
+    assert states(found) == ["RUNNING", "FAIL", "WAITING"]
+    assert found.study.trials[2].system_attrs["fixed_params"] == {"x": "b"}
+
+
+def test_a_grid_has_every_step_of_a_range():
+    values = [one["x"] for one in combinations(space_of({"x": "range(0.1,0.6,0.1)"}), 0)]
+    assert sorted(values) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+
+
 def test_a_grid_goes_through_every_combination(url):
     found = book(url, 20, {"x": "choice(a,b,c)", "n": "interval(0,3)"}, name="grid")
     found.plan(combinations(found.dimensions, 0))
@@ -185,14 +302,8 @@ def test_a_grid_goes_through_every_combination(url):
 @pytest.mark.parametrize(("make", "key"), [(sampler, "sampler"), (pruner, "pruner")])
 def test_an_unknown_name_is_refused(make, key):
     with pytest.raises(ValueError, match=rf"search.{key} is one of .*, got best; set search.{key}="):
-        make("best", [], 0) if key == "sampler" else make("best", 1, 9)
+        make("best", 0) if key == "sampler" else make("best", 1, 9)
 
 
 def test_every_pruner_can_be_made():
     assert all(isinstance(pruner(name, 1, 9), optuna.pruners.BasePruner) for name in PRUNERS)
-
-
-@pytest.mark.parametrize("url", ["nothing://x", "sqlite:////proc/no/search.sqlite"])
-def test_a_storage_that_cannot_be_opened_is_named(url):
-    with pytest.raises(ValueError, match=r"cannot be opened .*; correct search.storage"):
-        storage(url)

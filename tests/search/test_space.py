@@ -67,3 +67,13 @@ def test_a_file_without_a_space_is_refused(text, told, tmp_path):
         (tmp_path / "space.yaml").write_text(text)
     with pytest.raises(ValueError, match=f"{told}.*correct search.space"):
         read_space(tmp_path / "space.yaml")
+
+
+def test_choices_may_be_named_by_numbers():
+    found = dimension("size", {16: ["network.channels=16"], 32: ["network.channels=32"]})
+    assert found.overrides("32") == ["network.channels=32"]
+    assert found.distribution.choices == ("16", "32")
+
+
+def test_a_range_may_go_down():
+    assert dimension("network.depth", "range(5,1,-1)").distribution == IntDistribution(2, 5)

@@ -19,7 +19,7 @@ TINY = [
     "network.channels=4",
     "hardware=cpu",
 ]
-SEARCH = ["-m", "search=quick", "max_epochs=2", "search.first_epochs=1", "search.reduction=2", *TINY]
+SEARCH = ["-m", "search=quick", "max_epochs=2", "search.rungs=2", "search.reduction=2", *TINY]
 
 
 def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
     page = (home / "search.html").read_text()
     assert "The best configuration" in page
     assert "<script" not in page
-    assert f"best of 3 trials: learning_rate={best['learning_rate']}" in done.stderr
+    assert f"best of 3 trials: batch_size={best['batch_size']} criterion={best['criterion']}" in done.stderr
 
 
 def test_the_first_trial_is_the_default(searched):
@@ -92,6 +92,51 @@ def test_options_that_fail_do_not_stop_a_search(tmp_path):
     assert "patch_size" in table.loc["raises", "reason"]
     assert "NaN" in table.loc["diverges", "reason"]
     assert "memory" in table.loc["memory", "reason"]
+
+
+def test_a_choice_that_does_not_compose_is_a_failed_trial(tmp_path):
+    (tmp_path / "space.yaml").write_text("space:\n  kind: {good: [network.channels=4], bad: [network.nosuch=3]}\n")
+    done = im2im(tmp_path, *SEARCH, "search.space=space.yaml", "search.sampler=grid", "search.rungs=1", "search.trials=2")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("kind")
+    assert table["state"].to_dict() == {"good": "complete", "bad": "fail"}
+    assert "nosuch" in table["reason"]["bad"]
+
+
+def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tmp_path):
+    settings = [one for one in SEARCH if not one.startswith(("data.counts", "data.size"))]
+    where = ["data=folders", f"data.root={folders}", "data.fractions={val: 0.25, test: 0.25}"]
+    done = im2im(tmp_path, *settings, *where, "search.folds=2", "search.trials=2", "search.rungs=1", "max_epochs=1")
+    assert done.returncode == 0, done.stderr
+    home = result(tmp_path)
+    splits = [pd.read_csv(home / "trials" / "0" / str(fold) / "splits.csv").set_index("name")["split"] for fold in range(2)]
+    validated = [set(one.index[one == "val"]) for one in splits]
+    assert not validated[0] & validated[1]
+    assert all(set(one.index[one == "test"]) == set(splits[0].index[splits[0] == "test"]) for one in splits)
+    best = pd.read_csv(home / "best" / "splits.csv")["split"].value_counts()
+    assert best["train"] == len(validated[0] | validated[1])
+    assert "val" not in best
+
+
+def test_quality_and_speed_together(tmp_path):
+    done = im2im(tmp_path, *SEARCH, "search.speed=true", "search.pruner=none", "search.sampler=nsga2", "search.trials=2", "max_epochs=1")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv")
+    assert (table["seconds_per_megavoxel"] > 0).all()
+    assert table.loc[table["value"].idxmax(), "unbeaten"]
+    assert table.loc[table["seconds_per_megavoxel"].idxmin(), "unbeaten"]
+    assert "no other trial is better in one" in (result(tmp_path) / "search.html").read_text()
+
+
+def test_trials_that_train_together_need_a_launcher_that_can(tmp_path):
+    done = im2im(tmp_path, *SEARCH, "search.parallel=2")
+    assert done.stderr.splitlines()[-1] == "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"
+
+
+def test_a_search_without_m_says_so(tmp_path):
+    done = im2im(tmp_path, "search=quick", *TINY)
+    assert done.stderr.splitlines()[-1] == "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"
+    assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,50 @@
+"""How long trainings of a search may last."""
+
+import math
+import time
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from im2im.frameworks.schedule import seconds_of
+from im2im.search.halving import Rungs, spaced
+
+TRAINED = 0.85  # of the hours; the rest goes into opening images, scores and the best run
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time, in seconds.
+
+    Args:
+        end: When it is over, by the monotonic clock.
+        pace: What an epoch may take, so that all trials have their turn.
+        each: What any training may last.
+    """
+
+    end: float = math.inf
+    pace: float = math.inf
+    each: float = math.inf
+
+    def left(self, epochs: int, spent: float) -> float:
+        """Give the seconds after which a training up to so many epochs stops, those among them that it has lasted already."""
+        return min(max(self.end - time.monotonic(), 1) + spent, epochs * self.pace, self.each)
+
+
+def lengths(cfg: DictConfig) -> Rungs:
+    """Give the lengths of training after which a search by halving compares trials."""
+    return spaced(cfg.search.rungs, cfg.max_epochs, cfg.search.reduction)
+
+
+def budget(cfg: DictConfig, rungs: Rungs, trials: int) -> Budget:
+    """Divide the hours of a search.
+
+    Args:
+        cfg: Of the search.
+        rungs: How long trials train.
+        trials: That are still to come.
+    """
+    seconds = math.inf if cfg.search.hours is None else 3600 * cfg.search.hours
+    epochs = rungs.total(max(trials, 1)) * (cfg.search.folds or 1)
+    pace = TRAINED * seconds * cfg.search.parallel / epochs if cfg.search.share_hours else math.inf
+    return Budget(time.monotonic() + seconds, pace, math.inf if cfg.max_time is None else seconds_of(cfg.max_time))

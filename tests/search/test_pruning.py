@@ -1,0 +1,60 @@
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import torch
+from tests_searching import book
+
+from im2im.search.pruning import Pruning
+from im2im.search.storage import STORAGE
+
+
+def trainer(score, epoch=0):
+    return SimpleNamespace(callback_metrics={"val/pearson": torch.tensor(score)}, current_epoch=epoch, should_stop=False)
+
+
+def callback(pruner="median", trial=0):
+    return Pruning("search", trial, "val/pearson", pruner, first=1, last=4)
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    monkeypatch.setenv(STORAGE, url)
+    return book(url, 8, {"x": "interval(-5,5)"})
+
+
+def test_a_trial_that_is_worse_than_most_stops(found):
+    for trial in found.ask(5):
+        for epoch in range(3):
+            trial.report(0.5 + 0.1 * trial.number, epoch + 1)
+        found.study.tell(trial.number, [0.5 + 0.1 * trial.number])
+    good, bad = found.ask(2)
+    stopped = {}
+    for trial, score in ((good, 0.9), (bad, 0.1)):
+        one, running = callback(trial=trial.number), trainer(score, epoch=2)
+        one.on_validation_end(running, None)
+        stopped[trial.number] = (one.pruned, running.should_stop)
+    assert stopped == {good.number: (False, False), bad.number: (True, True)}
+    assert found.study.trials[bad.number].intermediate_values == {3: pytest.approx(0.1)}
+
+
+def test_nothing_is_reported_where_nothing_is_pruned(found):
+    found.ask(1)
+    callback("halving").on_validation_end(trainer(0.5), None)
+    assert found.study.trials[0].intermediate_values == {}
+
+
+@pytest.mark.parametrize("pruner", ["none", "median"])
+def test_a_score_that_is_no_number_ends_the_training(pruner, found):
+    found.ask(1)
+    with pytest.raises(ValueError, match=r"val/pearson is NaN"):
+        callback(pruner).on_validation_end(trainer(float("nan")), None)
+
+
+def test_a_run_outside_of_its_search_trains_without_it(found, monkeypatch):
+    monkeypatch.delenv(STORAGE)
+    monkeypatch.setattr(optuna, "load_study", None)
+    running = trainer(0.1)
+    callback().on_validation_end(running, None)
+    assert not running.should_stop

@@ -1,0 +1,74 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+from im2im.search import storage as storage_module
+from im2im.search.storage import kept_space, open_study, shown, storage, write_down
+
+ROOT = Path(__file__).resolve().parents[2]
+OPENING = """
+import sys, time, optuna
+sys.path.insert(0, {root!r})
+from im2im.search.storage import open_study
+time.sleep(max(0, {at} - time.time()))
+print(open_study({url!r}, "search", optuna.pruners.NopPruner(), ["maximize"])[1])
+"""
+
+
+def opened(url):
+    return open_study(url, "search", optuna.pruners.NopPruner(), ["maximize"])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_one_of_the_workers_that_start_together_begins_the_search(kind, tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite" if kind == "sqlite" else f"{tmp_path}/search.log"
+    code = OPENING.format(root=str(ROOT), at=time.time() + 4, url=url)
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(one.communicate(timeout=120)[0].strip() for one in running) == ["False", "False", "True"]
+
+
+def test_a_study_is_found_again_with_what_it_searches(tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    study, new = opened(url)
+    assert new
+    write_down(study, {"x": "interval(0,1)"}, {"images": 3}, "asked")
+    again, new = opened(url)
+    assert not new
+    assert kept_space(again, "asked") == {"x": "interval(0,1)"}
+    assert json.loads(again.user_attrs["fingerprint"]) == {"images": 3}
+
+
+def test_another_space_under_the_same_name_is_refused(tmp_path):
+    study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
+    write_down(study, {"x": "interval(0,1)"}, {}, "asked")
+    with pytest.raises(ValueError, match=r"the search search was begun with other dimensions; choose another search.name"):
+        kept_space(study, "other")
+
+
+def test_a_study_whose_worker_died_before_it_wrote_is_begun_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage_module, "PATIENCE", 0.3)
+    study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
+    assert kept_space(study, "asked") is None
+
+
+@pytest.mark.parametrize("url", ["nothing://x", "sqlite:////proc/no/search.sqlite"])
+def test_a_storage_that_cannot_be_opened_is_named(url):
+    with pytest.raises(ValueError, match=r"cannot be opened .*; correct search.storage"):
+        storage(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("sqlite:////a/b:c@d.sqlite", "sqlite:////a/b:c@d.sqlite"),
+    ],
+)
+def test_passwords_are_not_shown(url, expected):
+    assert shown(url) == expected
