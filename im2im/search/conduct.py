@@ -171,6 +171,8 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
     settings = tuple(setting for one in book.dimensions for setting in one.overrides(best.params[one.name]))
     job = Job(best.number, settings, best.user_attrs["epochs"], resume=str(folder / "best") if copied else None)
     metrics = trainings.score(job, folder / "best", again)
+    for spare in folder.glob("trials/**/checkpoints/last.ckpt"):
+        spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
     write_results(book, folder, metric, metrics, _commands(folder / "best"))
     log.info("best of %d trials: %s", len(book.counted()), " ".join(settings))
     return metrics
