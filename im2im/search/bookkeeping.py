@@ -1,13 +1,9 @@
 """The trials of one search in Optuna's storage: whose they are, how they ended, which are still to come."""
 
 import logging
-import math
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -17,14 +13,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from im2im.search.combining import combined
 from im2im.search.space import space_of
+from im2im.search.workers import alive, identity
 
 log = logging.getLogger(__name__)
 
-SILENT = 600.0  # seconds after which a worker on another machine is taken for dead
-NAMELESS = 60.0  # seconds in which a worker says who it is
 HEARTBEAT = 60.0  # seconds between signs of life
 REPEATS = 1  # how often a trial is tried again whose worker was killed
 KEPT = ("default", "reached", "folder", "seconds", "epochs")  # of a trial that is tried again
+KILLED, NEEDLESS = "killed", "not needed"  # reasons of trials that do not count
 FINISHED = (optuna.exceptions.UpdateFinishedTrialError, ValueError)  # another worker has ended the trial
 
 
@@ -35,12 +31,10 @@ class Book:
         study: In a storage.
         space: What trials differ by, see :func:`im2im.search.space.space_of`.
         total: How many trials there are to be, of all workers together.
-        new: Whether this worker began the search.
     """
 
-    def __init__(self, study: Study, space: Mapping[str, Any], total: int, new: bool = False) -> None:
+    def __init__(self, study: Study, space: Mapping[str, Any], total: int) -> None:
         self.study, self.space, self.total, self.dimensions = study, space, total, space_of(space)
-        self.combines = new  # one of the workers does, once
         self.distributions = {one.name: one.distribution for one in self.dimensions}
 
     @property
@@ -49,46 +43,53 @@ class Book:
         return self.study.directions[0] == StudyDirection.MAXIMIZE
 
     def repeat_killed(self) -> None:
-        """Mark the trials of dead workers as failed, and have them tried again, from what they reached before.
+        """Have the trials of dead workers tried again, from what they reached before.
 
         A trial that was trained when its worker died may be what killed it: it is tried again once.
         """
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if _alive(trial):
-                continue
-            repeats = trial.user_attrs.get("repeats", 0) + bool(trial.user_attrs.get("trained", True))
-            again = repeats <= REPEATS
-            if self.fail(trial, "killed" if again else "killed again") and again:
-                kept = {name: trial.user_attrs[name] for name in KEPT if name in trial.user_attrs}
-                self.study.enqueue_trial(trial.params, user_attrs={**kept, "repeats": repeats})
-                log.info("trial %d was killed and is tried again", trial.number)
+            if not _alive(trial):
+                self._repeat(trial, bool(trial.user_attrs.get("trained", True)), "killed", KEPT)
 
-    def begin_with(self, trials: Sequence[Mapping[str, Any]], default: bool) -> None:
-        """Let these trials be the first.
+    def lose(self, trial: Trial, reason: str) -> bool:
+        """Have a trial tried again from its beginning whose job was lost by the launcher; false where it was lost before, and failed."""
+        return self._repeat(trial, True, reason, ("default",))
+
+    def _repeat(self, trial: Trial | FrozenTrial, suspect: bool, reason: str, kept: Sequence[str]) -> bool:
+        known = self.study._storage.get_trial(trial._trial_id)
+        repeats = known.user_attrs.get("repeats", 0) + suspect
+        again = repeats <= REPEATS
+        if self.fail(trial, KILLED if again else f"{reason} again") and again:
+            values = {**known.system_attrs.get("fixed_params", {}), **known.params}
+            facts = {name: known.user_attrs[name] for name in kept if name in known.user_attrs}
+            self.study.enqueue_trial(values, user_attrs={**facts, "repeats": repeats})
+            log.info("trial %d was killed and is tried again", trial.number)
+        return again
+
+    def plan(self, trials: Sequence[Mapping[str, Any]], default: bool = False) -> None:
+        """Let these trials come next, as far as the total allows; those that were planned before are not planned again.
 
         Args:
             trials: Values of dimensions; the others are drawn.
             default: Whether the first of them is the task's own default, which all others are compared with.
         """
-        for place, values in enumerate(trials):
-            self.study.enqueue_trial(dict(values), user_attrs={"default": True} if default and place == 0 else {})
+        planned, wanted = self.study.user_attrs.get("planned", 0), min(self.total, len(trials))
+        there = bool(self.study.get_trials(deepcopy=False))  # perhaps of a worker that died while it planned
+        for place in range(planned, wanted):
+            attributes = {"default": True} if default and place == 0 else {}
+            self.study.enqueue_trial(dict(trials[place]), user_attrs=attributes, skip_if_exists=there)
+        if wanted > planned:
+            self.study.set_user_attr("planned", wanted)
 
     def combine(self, epochs: int) -> None:
         """Plan trials that put together what helped by itself, once all that was planned has come to so many epochs."""
-        trials = self.study.get_trials(deepcopy=False)
-        if not self.combines or any(not one.state.is_finished() and "fixed_params" in one.system_attrs for one in trials):
+        trials, room = self.study.get_trials(deepcopy=False), self.total - len(self.counted())
+        if "combined" in self.study.user_attrs or any(not one.state.is_finished() and "fixed_params" in one.system_attrs for one in trials):
             return
-        if planned := combined(trials, epochs, self.maximize):
-            self.combines = False
-            self.begin_with(planned, default=False)
-
-    def plan(self, combinations: Sequence[Mapping[str, Any]]) -> None:
-        """Let the trials be these and no others, in their order, as far as the total allows."""
-        planned = self.study.user_attrs.get("planned", 0)
-        self.total = min(self.total, len(combinations))
-        if planned < self.total:
-            self.study.set_user_attr("planned", self.total)
-            self.begin_with(combinations[planned : self.total], default=False)
+        if room > 0 and (together := combined(trials, epochs, self.maximize)):
+            self.study.set_user_attr("combined", True)
+            for values in together[:room]:
+                self.study.enqueue_trial(values, skip_if_exists=True)
 
     def ask(self, count: int) -> list[Trial]:
         """Give up to so many new trials, fewer where the search is nearly done, none where it is."""
@@ -96,19 +97,18 @@ class Book:
         while len(trials) < count and len(self.counted()) < self.total:
             trial = self.study.ask(self.distributions)
             trial.set_user_attr("seen", time.time())
-            trial.set_user_attr("worker", {"host": socket.gethostname(), "pid": os.getpid(), "begun": _begun(os.getpid())})
+            trial.set_user_attr("worker", identity())
             trial.set_user_attr("trained", False)
             if sum(number < trial.number for number in self.counted()) >= self.total:  # another worker was faster
-                self.fail(trial, "not needed")
+                self.fail(trial, NEEDLESS)
                 break
             trials.append(trial)
         return trials
 
     def counted(self) -> list[int]:
         """Number the trials that count: those that run or ended by themselves, whatever came of them."""
-        trials = self.study.get_trials(deepcopy=False)
-        idle = {TrialState.WAITING}
-        return [one.number for one in trials if one.state not in idle and one.user_attrs.get("reason") not in {"killed", "not needed"}]
+        begun = [one for one in self.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
+        return [one.number for one in begun if one.state != TrialState.FAIL or one.user_attrs.get("reason") not in (KILLED, NEEDLESS)]
 
     @contextmanager
     def training(self, trials: Sequence[Trial], begun: Sequence[Trial]) -> Iterator[None]:
@@ -136,19 +136,16 @@ class Book:
             if trial.number in numbers and trial.user_attrs.get("reached"):
                 self.prune(trial)
             elif trial.number in numbers:
-                self.fail(trial, "not needed")
+                self.fail(trial, NEEDLESS)
 
     def running(self) -> int:
         """Count the trials that other workers still train."""
         return len(self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
 
     def complete(self, trial: Trial, values: Sequence[float]) -> None:
-        """Keep what a trial reached; what is not a number failed."""
-        if not all(map(math.isfinite, values)):
-            self.fail(trial, "NaN")
-        else:
-            with suppress(*FINISHED):
-                self.study.tell(trial.number, list(values))
+        """Keep what a trial reached."""
+        with suppress(*FINISHED):
+            self.study.tell(trial.number, list(values))
 
     def prune(self, trial: Trial | FrozenTrial) -> None:
         """Keep that a trial was not worth going on with."""
@@ -163,9 +160,10 @@ class Book:
         except FINISHED:
             return False
         wanted = self.study._storage.get_trial_system_attrs(trial._trial_id).get("fixed_params")
-        if reason == "not needed" and wanted:  # it was planned: it is there for a larger total
-            kept = {name: fact for name, fact in trial.user_attrs.items() if name in (*KEPT, "repeats")}
-            self.study.enqueue_trial(wanted, user_attrs=kept)
+        if reason == NEEDLESS and wanted:  # it was planned: it is there for a larger total
+            self.study.enqueue_trial(
+                wanted, user_attrs={name: fact for name, fact in trial.user_attrs.items() if name in (*KEPT, "repeats")}
+            )
         return True
 
     def best(self) -> FrozenTrial | None:
@@ -178,9 +176,9 @@ class Book:
 
 
 def value(trial: FrozenTrial) -> float | None:
-    """Give what a trial reached in the first objective, however long it was trained."""
-    if trial.state == TrialState.COMPLETE:
-        return trial.values[0]
+    """Give what a trial reached in the first objective, however long it was trained; None where it failed."""
+    if trial.state in (TrialState.COMPLETE, TrialState.FAIL):
+        return trial.values[0] if trial.values else None
     reached = trial.user_attrs.get("reached")
     return float(reached[max(reached, key=int)][0]) if reached else None
 
@@ -197,26 +195,5 @@ def is_default(trial: Trial | FrozenTrial) -> bool:
 
 
 def _alive(trial: FrozenTrial) -> bool:
-    worker = trial.user_attrs.get("worker", {})  # empty before it had time to say who it is
-    if worker.get("host") != socket.gethostname():
-        begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        return time.time() - trial.user_attrs.get("seen", begun) < (SILENT if worker else NAMELESS)
-    return worker.get("begun") is not None and _begun(worker["pid"]) == worker["begun"]
-
-
-def _begun(pid: int) -> str | None:
-    """Tell processes of one number apart: when this one began, in ticks since the machine did; None where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return _without_proc(pid)
-
-
-def _without_proc(pid: int) -> str | None:
-    if Path("/proc/self/stat").exists():
-        return None
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return "unknown"
+    begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    return alive(trial.user_attrs.get("worker", {}), trial.user_attrs.get("seen", begun), time.time())

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from im2im.frameworks.schedule import seconds_of
 from im2im.search.halving import Rungs, spaced
 
+STRETCH = 4  # times as many epochs as others, at most
 TRAINED = 0.85  # of the hours; the rest goes into opening images, scores and the best run
 
 
@@ -20,11 +21,17 @@ class Budget:
         end: When it is over, by the monotonic clock.
         pace: What an epoch may take, so that all trials have their turn.
         each: What any training may last.
+        stretch: Whether small networks go on for more epochs while their share of the time lasts.
     """
 
     end: float = math.inf
     pace: float = math.inf
     each: float = math.inf
+    stretch: bool = False
+
+    def stretched(self, epochs: int, fixed: bool) -> int:
+        """Give the epochs of a training that may go on while its share of the time lasts, unless it is fixed."""
+        return epochs if fixed or not self.stretch else STRETCH * epochs
 
     def left(self, epochs: int, spent: float) -> float:
         """Give the seconds after which a training up to so many epochs stops, those among them that it has lasted already."""
@@ -36,15 +43,17 @@ def lengths(cfg: DictConfig) -> Rungs:
     return spaced(cfg.search.rungs, cfg.max_epochs, cfg.search.reduction)
 
 
-def budget(cfg: DictConfig, rungs: Rungs, trials: int) -> Budget:
+def budget(cfg: DictConfig, rungs: Rungs, trials: int, given: bool = False) -> Budget:
     """Divide the hours of a search.
 
     Args:
         cfg: Of the search.
         rungs: How long trials train.
         trials: That are still to come.
+        given: Whether somebody asked for so many epochs, which are then the most that any training has.
     """
     seconds = math.inf if cfg.search.hours is None else 3600 * cfg.search.hours
-    epochs = rungs.total(max(trials, 1)) * (cfg.search.folds or 1)
-    pace = TRAINED * seconds * cfg.search.parallel / epochs if cfg.search.share_hours else math.inf
-    return Budget(time.monotonic() + seconds, pace, math.inf if cfg.max_time is None else seconds_of(cfg.max_time))
+    epochs = rungs.total(max(trials, 1), cfg.search.parallel) * (cfg.search.folds or 1)
+    pace = TRAINED * seconds / epochs if cfg.search.share_hours else math.inf
+    each = math.inf if cfg.max_time is None else seconds_of(cfg.max_time)
+    return Budget(time.monotonic() + seconds, pace, each, stretch=cfg.search.share_hours and not given)

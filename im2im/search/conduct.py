@@ -16,17 +16,17 @@ from omegaconf import DictConfig
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
+from im2im.search import proposals
 from im2im.search.bookkeeping import Book
 from im2im.search.budget import budget, lengths
 from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
-from im2im.search.proposals import propose, starts
 from im2im.search.results import write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
-from im2im.search.storage import STORAGE, kept_space, open_study, shown, write_down
+from im2im.search.storage import STORAGE, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
 
 log = logging.getLogger(__name__)
@@ -56,12 +56,14 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     if not cfg.search.folds and not any(pair.split == "val" for pair in data.pairs):
         raise ValueError("a search chooses by validation images, of which there are none; set data.fractions, or search.folds=5")
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
-    book, name = opened(cfg, url, settings, swept, data)
+    book = opened(cfg, url, settings, swept, data)
+    book.repeat_killed()
     write_space(folder / "space.yaml", book.space, json.loads(book.study.user_attrs["fingerprint"]))
     rungs = _rungs(cfg)
-    time = budget(cfg, rungs, cfg.search.trials - len(book.counted()))
-    trainings = Trainings(cfg, settings, name, write_folds(cfg, data, folder), launch, time)
-    search = Search(book, rungs, cfg.search.parallel, time.end, cfg.search.max_failures)
+    given_epochs = any(setting.startswith("max_epochs=") for setting in settings)
+    hours = budget(cfg, rungs, book.total - len(book.counted()), given_epochs)
+    trainings = Trainings(cfg, settings, book.study.study_name, write_folds(cfg, data, folder), launch, hours)
+    search = Search(book, rungs, cfg.search.parallel, hours.end, cfg.search.max_failures)
     try:
         search(trainings)
     except TooManyFailuresError as error:
@@ -81,7 +83,7 @@ def refuse(cfg: DictConfig) -> None:
         raise ValueError("there are no hours to share, got search.hours=null beside search.share_hours=true; give search.hours")
 
 
-def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> tuple[Book, str]:
+def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Book:
     """Begin a search, or go on with the same one: its space is the one that it began with."""
     asked = _digest([sorted(swept.items()), _edited(cfg)])
     name = cfg.search.name or study_name(settings, asked, data)
@@ -91,22 +93,25 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
         space = None if new else kept_space(study, asked)
         begins = space is None
         if space is None:
-            facts, space, start = _proposed(cfg, swept, [setting.partition("=")[0].lstrip("+") for setting in settings], data)
-        book = Book(study, space, cfg.search.trials, new)
+            facts, space, starts = _proposed(cfg, swept, [setting.partition("=")[0].lstrip("+") for setting in settings], data)
+            write_down(study, fingerprint=facts, starts=starts, asked=asked)
+        book = Book(study, space, cfg.search.trials)
         study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
-    except ValueError:
+    except BaseException:
         if new:
             optuna.delete_study(study_name=name, storage=study._storage)
         raise
     if cfg.search.sampler == "grid":
-        book.plan(combinations(book.dimensions, cfg.seed))
-    elif begins:
-        book.begin_with(start, default=not swept)
+        grid = combinations(book.dimensions, cfg.seed)
+        book.total = min(book.total, len(grid))
+        book.plan(grid)
+    else:
+        book.plan(kept_starts(study), default=not swept)
     if begins:
-        write_down(study, space, facts, asked)
+        write_down(study, space=space)  # last: other workers wait for it
     done = len(book.counted())
     log.info("search %s in %s: %s", name, shown(url), f"{done} of {book.total} trials are done" if done else f"{book.total} trials")
-    return book, name
+    return book
 
 
 def study_name(settings: Sequence[str], asked: str, data: ImageData) -> str:
@@ -138,8 +143,8 @@ def _proposed(
     if cfg.search.space is not None:
         return {}, {**_edited(cfg), **swept}, []
     facts = fingerprint(data)
-    proposed = propose(cfg, facts, cfg.hydra.runtime.choices, {*fixed, *swept}, cfg.search.full)
-    return facts, {**proposed, **swept}, starts(proposed, cfg)
+    proposed = proposals.propose(cfg, facts, cfg.hydra.runtime.choices, {*fixed, *swept}, cfg.search.full)
+    return facts, {**proposed, **swept}, proposals.starts(proposed, cfg)
 
 
 def _rungs(cfg: DictConfig) -> Rungs:

@@ -17,13 +17,16 @@ class Rungs:
     epochs: tuple[int, ...]
     reduction: int
 
-    def total(self, trials: int) -> int:
-        """Sum up the epochs of so many trials, the default's to its end among them."""
-        brackets, total, before = math.ceil(trials / self.bracket), 0, 0
-        for rung, epochs in enumerate(self.epochs):
-            going = trials if rung == 0 else brackets * self.bracket // self.reduction**rung + 1
-            total += min(going, trials) * (epochs - before)
-            before = epochs
+    def total(self, trials: int, parallel: int = 1) -> int:
+        """Sum up the epochs that so many trials take one after the other, or so many at a time, the default's to its end among them."""
+        size, total = max(self.bracket, parallel), 0
+        for start in range(0, trials, size):
+            going, before = min(size, trials - start), 0
+            for rung, epochs in enumerate(self.epochs):
+                going = math.ceil(going / self.reduction) if rung else going
+                default = 1 if rung and start == 0 and going < trials else 0
+                total += math.ceil((going + default) / parallel) * (epochs - before)
+                before = epochs
         return total
 
     @property

@@ -130,14 +130,18 @@ def _few(facts: Mapping[str, Any]) -> bool:
 
 
 def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bool) -> dict[str, list[str]]:
-    """Name networks with their variants: the default first, then others where all is tried; smaller ones first for few images."""
+    """Name networks with their variants: the default first, then others where all is tried.
+
+    Small variants are the best guess for few images, and where a processor has to train them in little time.
+    """
+    small = _few(facts) or (facts.get("device") == "cpu" and bool(OmegaConf.select(cfg, "search.share_hours")))
     spacing, task = facts.get("voxel_size") or [1.0], str(cfg.task._target_).rpartition(".")[2]
     flat = ("anisotropic_unet",) if cfg.spatial_dims == 3 and spacing[0] > FLAT * spacing[-1] else ()
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys((chosen, *((*OTHERS.get(task, ()), *flat) if others else ()))):
         group = [f"network={name}"] if others else []
         variants = VARIANTS.get(name, {})
-        order = sorted(variants, key=lambda variant: variant == "wide") if _few(facts) else list(variants)
+        order = sorted(variants, key=lambda variant: variant == "wide") if small else list(variants)
         found |= {name: group, **{f"{name}, {variant}": [*group, *variants[variant]] for variant in order}}
     return found if len(found) > 1 else {}
 

@@ -43,10 +43,14 @@ class Pruning(pl.Callback):
         if not math.isfinite(score):
             raise ValueError(f"{self.monitor} is NaN")
         if STORAGE in os.environ and not isinstance(self.pruner, NopPruner):
-            trial = self._opened()
-            trial.report(score, trainer.current_epoch + 1)
-            if trial.should_prune():
+            worse = trainer.is_global_zero and self._worse(score, trainer.current_epoch + 1)
+            if trainer.strategy.broadcast(worse):  # one of several processes decides for all
                 self.pruned = trainer.should_stop = True
+
+    def _worse(self, score: float, epochs: int) -> bool:
+        trial = self._opened()
+        trial.report(score, epochs)
+        return trial.should_prune()
 
     def _opened(self) -> optuna.Trial:
         if self._trial is None:

@@ -26,6 +26,7 @@ class Job:
         epochs: Up to which it trains.
         resume: The folder with what it reached before, to go on from; None for a new training.
         spent: Seconds that it was trained before.
+        fixed: Whether it trains no longer than that, even where others may while their share of the time lasts.
     """
 
     trial: int
@@ -33,6 +34,7 @@ class Job:
     epochs: int
     resume: str | None = None
     spent: float = 0.0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Outcome:
         values: One for each objective.
         pruned: Whether it stopped early, because others were better.
         reason: Why it failed; None where it did not.
+        lost: Whether its job was lost on the way, perhaps for no fault of its own.
         facts: What is kept of it: folder, epochs, seconds.
     """
 
     values: tuple[float, ...] = ()
     pruned: bool = False
     reason: str | None = None
+    lost: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -79,7 +83,7 @@ class Search:
     def __init__(self, book: Book, rungs: Rungs, parallel: int, end: float, max_failures: int) -> None:
         self.book, self.rungs, self.parallel, self.max_failures = book, rungs, parallel, max_failures
         self.dimensions = {one.name: one for one in book.dimensions}
-        self.end, self.failures = end, 0
+        self.end, self.failures = end, list[str]()  # in a row
 
     def __call__(self, run: Run) -> None:
         """Search.
@@ -134,19 +138,26 @@ class Search:
             for trial in trials:
                 self.book.prune(trial)
             return []
-        if waiting:
-            with self.book.training(waiting, begun):
-                found = run([self._job(trial, epochs) for trial in waiting])
-            outcomes |= {trial.number: outcome for trial, outcome in zip(waiting, found, strict=True)}
+        for together in self._batches(waiting):
+            with self.book.training(together, begun):
+                found = run([self._job(trial, epochs) for trial in together])
+            outcomes |= {trial.number: outcome for trial, outcome in zip(together, found, strict=True)}
         judged = [(trial, self._judge(trial, outcomes[trial.number], rung)) for trial in trials]
-        self._count_failures([outcomes[trial.number].failure for trial in trials])
+        self._refuse_to_go_on()
         return [(trial, value) for trial, value in judged if value is not None]
+
+    def _batches(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+        """Divide trials into those that are trained together; those that are tried again are trained alone, lest they do harm to others."""
+        suspects = [trial for trial in trials if trial.user_attrs.get("repeats")]
+        others = [trial for trial in trials if trial not in suspects]
+        return [*([others] if others else []), *([trial] for trial in suspects)]
 
     def _job(self, trial: Trial, epochs: int) -> Job:
         settings = tuple(setting for name, value in trial.params.items() for setting in self.dimensions[name].overrides(value))
         before = trial.user_attrs
-        resume = before["folder"] if before.get("reached") else None
-        return Job(trial.number, settings, epochs, resume, before.get("seconds", 0.0) if resume else 0.0)
+        resume = before.get("folder") if before.get("reached") else None
+        spent = before.get("seconds", 0.0) if resume else 0.0
+        return Job(trial.number, settings, epochs, resume, spent, fixed=is_default(trial))
 
     def _judge(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
         """Keep an outcome; give the value, larger is better, of a trial that may go on."""
@@ -159,10 +170,14 @@ class Search:
     def _keep(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
         for name, fact in outcome.facts.items():
             trial.set_user_attr(name, fact)
+        if outcome.lost and self.book.lose(trial, str(outcome.reason)):
+            return None
         if outcome.failure is not None:
             log.warning("trial %d failed: %s", trial.number, outcome.failure)
             self.book.fail(trial, outcome.failure)
+            self.failures.append(outcome.failure)
             return None
+        self.failures.clear()
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
         shown = " and ".join(f"{one:.4g}" for one in outcome.values)
         log.info("trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", epochs), shown)
@@ -175,15 +190,9 @@ class Search:
             trial.report(outcome.values[0], epochs)
         return None if outcome.pruned else outcome.values[0] * (1 if self.book.maximize else -1)
 
-    def _count_failures(self, reasons: Sequence[str | None]) -> None:
-        """Count failures in a row.
-
-        Raises:
-            TooManyFailuresError: If there are too many.
-        """
-        for reason in reasons:
-            self.failures = self.failures + 1 if reason else 0
-            if self.failures >= self.max_failures:
-                raise TooManyFailuresError(
-                    f"{self.failures} trials in a row failed, the last one: {reason}; correct that, or raise search.max_failures"
-                )
+    def _refuse_to_go_on(self) -> None:
+        """Raise TooManyFailuresError after too many failures in a row."""
+        if (count := len(self.failures)) >= self.max_failures:
+            raise TooManyFailuresError(
+                f"{count} trials in a row failed, the last one: {self.failures[-1]}; correct that, or raise search.max_failures"
+            )

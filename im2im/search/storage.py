@@ -5,6 +5,7 @@ import random
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study, StudyDirection
 from sqlalchemy.exc import DBAPIError
 
+from im2im.search.workers import SILENT, alive, identity
+
 STORAGE = "IM2IM_SEARCH_STORAGE"  # the variable by which trainings know the storage
 ATTEMPTS = 5  # at opening a database that another worker is just making
-PATIENCE = 60.0  # seconds in which the worker that makes a study writes down what it searches
 
 
 def storage(url: str) -> BaseStorage:
@@ -28,16 +30,19 @@ def storage(url: str) -> BaseStorage:
     Raises:
         ValueError: If it cannot be opened.
     """
-    for attempt in range(ATTEMPTS):
-        try:
+    try:
+        return _patiently(url)
+    except Exception as error:  # each database has errors of its own
+        raise ValueError(f"the storage {shown(url)} cannot be opened ({str(error).splitlines()[0]}); correct search.storage") from error
+
+
+def _patiently(url: str) -> BaseStorage:
+    """Open it again and again: another worker may just be making the tables."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(DBAPIError):
             return _opened(url)
-        except DBAPIError as error:  # perhaps another worker is just making the tables
-            if attempt == ATTEMPTS - 1:
-                raise _unusable(url, error) from error
-            time.sleep(random.uniform(0.1, 0.6))
-        except Exception as error:  # each database has errors of its own
-            raise _unusable(url, error) from error
-    raise AssertionError
+        time.sleep(random.uniform(0.1, 0.6))
+    return _opened(url)
 
 
 def _opened(url: str) -> BaseStorage:
@@ -47,10 +52,6 @@ def _opened(url: str) -> BaseStorage:
         Path(url.removeprefix("sqlite:///")).absolute().parent.mkdir(parents=True, exist_ok=True)
     timeout = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     return RDBStorage(url, engine_kwargs=timeout)
-
-
-def _unusable(url: str, error: Exception) -> ValueError:
-    return ValueError(f"the storage {shown(url)} cannot be opened ({str(error).splitlines()[0]}); correct search.storage")
 
 
 def shown(url: str) -> str:
@@ -64,34 +65,33 @@ def open_study(url: str, name: str, pruner: optuna.pruners.BasePruner, direction
     opened = storage(url)
     try:
         wanted = [StudyDirection[one.upper()] for one in directions]
-        return optuna.create_study(storage=opened, study_name=name, pruner=pruner, directions=wanted), True
+        study, new = optuna.create_study(storage=opened, study_name=name, pruner=pruner, directions=wanted), True
+        study.set_user_attr("worker", identity())
     except optuna.exceptions.DuplicatedStudyError:
-        return optuna.load_study(storage=opened, study_name=name, pruner=pruner), False
+        study, new = optuna.load_study(storage=opened, study_name=name, pruner=pruner), False
+    return study, new
 
 
-def write_down(study: Study, space: Mapping[str, Any], fingerprint: Mapping[str, Any], asked: str) -> None:
-    """Keep what a study searches, for all workers.
+def write_down(study: Study, **facts: Any) -> None:
+    """Keep what a study was begun with, for all workers: fingerprint, trials to start with, what was asked for, and its space."""
+    for name, fact in facts.items():
+        study.set_user_attr(name, json.dumps(fact))
 
-    Args:
-        study: A new one.
-        space: Its dimensions.
-        fingerprint: Of the data.
-        asked: Sums up what the space was made from.
-    """
-    study.set_user_attr("fingerprint", json.dumps(fingerprint))
-    study.set_user_attr("asked", asked)
-    study.set_user_attr("space", json.dumps(space))  # last: who finds it finds all
+
+def kept_starts(study: Study) -> list[dict[str, Any]]:
+    """Give the trials that a study begins with."""
+    return json.loads(study.user_attrs["starts"])
 
 
 def kept_space(study: Study, asked: str) -> Mapping[str, Any] | None:
-    """Give the dimensions that a study began with; None where the worker that began it was killed before it wrote them down.
+    """Give the dimensions that a study began with; None where the worker that began it died before it wrote them down.
 
     Raises:
         ValueError: If another space is asked for.
     """
-    until = time.monotonic() + PATIENCE
-    while "space" not in study.user_attrs and time.monotonic() < until:
+    until = time.time() + SILENT
+    while "space" not in (known := study.user_attrs) and alive(known.get("worker", {}), until - SILENT, time.time()):
         time.sleep(0.2)
-    if study.user_attrs.get("asked", asked) != asked:
+    if "asked" in known and json.loads(known["asked"]) != asked:
         raise ValueError(f"the search {study.study_name} was begun with other dimensions; choose another search.name")
-    return json.loads(study.user_attrs["space"]) if "space" in study.user_attrs else None
+    return json.loads(known["space"]) if "space" in known else None

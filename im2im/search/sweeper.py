@@ -42,12 +42,14 @@ class SearchSweeper(Sweeper):
         """Launch trainings together; gives what came of each: errors, settings that do not compose and jobs that were killed too."""
         errors = [self._error_of(arguments) for arguments in batch]
         fine = [list(arguments) for arguments, error in zip(batch, errors, strict=True) if error is None]
+        from im2im.search.trainings import LostJobError
+
         started = self.jobs
         self.jobs += len(fine)
         try:
             returns = iter(self.launcher.launch(fine, initial_job_idx=started) if fine else [])
         except Exception as error:  # noqa: BLE001, each launcher has errors of its own: a worker was killed, or none could be started
-            returns = iter([_failed(error) for _ in fine])
+            returns = iter([_failed(LostJobError(f"the launcher lost it: {type(error).__name__}: {error}")) for _ in fine])
         return [next(returns) if error is None else _failed(error) for error in errors]
 
     def _error_of(self, arguments: Sequence[str]) -> Exception | None:

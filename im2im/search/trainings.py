@@ -21,6 +21,10 @@ Launch = Callable[[Sequence[Sequence[str]]], Sequence[JobReturn]]
 PRUNING = "im2im.search.pruning.Pruning"
 
 
+class LostJobError(RuntimeError):
+    """A launcher lost jobs that it ran together: a process was killed, or none could be started."""
+
+
 class Trainings:
     """Trains the jobs of one study, each trial in a folder of its own, each fold of it in one within that.
 
@@ -40,6 +44,7 @@ class Trainings:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Train; an error is the outcome of its job, and several folds have one outcome together."""
+        jobs = [replace(job, resume=None, spent=0.0) if job.resume and not Path(job.resume).is_dir() else job for job in jobs]
         each, at_once = [(job, fold) for job in jobs for fold in range(len(self.folds))], self.cfg.search.parallel
         outcomes: list[Outcome] = []
         for start in range(0, len(each), at_once):
@@ -51,20 +56,20 @@ class Trainings:
 
     def arguments(self, job: Job, fold: int = 0) -> list[str]:
         """Write the settings of a job."""
-        place, splits, search = self.place(job.trial, fold), self.folds[fold], self.cfg.search
+        place, splits, search = self.place(job, fold), self.folds[fold], self.cfg.search
         told = {"_target_": PRUNING, "study": quoted(self.study), "trial": job.trial, "monitor": self.cfg.quality.monitor}
         told |= {"pruner": "none" if splits else search.pruner, "first": lengths(self.cfg).epochs[0], "last": self.cfg.max_epochs}
         return [
-            *self.common(job),
-            f"hydra.sweep.subdir={place.relative_to(self.folder)}",
+            *self.common(job, self.budget.stretched(job.epochs, job.fixed)),
+            f"hydra.sweep.subdir={quoted(place)}",
             f"max_time={_written(self.budget.left(job.epochs, job.spent / len(self.folds)))}",
             "mode.score=false",
-            f"mode.resume={'null' if job.resume is None else quoted(self._within(Path(job.resume), fold))}",
+            f"mode.resume={'null' if job.resume is None else quoted(place)}",
             *([f"data.splits={quoted(splits)}"] if splits else []),
             *(f"+callbacks.pruning.{key}={value}" for key, value in told.items()),
         ]
 
-    def common(self, job: Job) -> list[str]:
+    def common(self, job: Job, epochs: int) -> list[str]:
         """Write what a job has in common with the run that is made of the best one."""
         chosen_by = [
             f"callbacks.{name}.{key}={self.cfg.quality[key]}"
@@ -73,7 +78,7 @@ class Trainings:
             for key in ("monitor", "mode")
         ]
         group = [f"+logger.wandb.group={quoted(self.study)}"] if "wandb" in self.cfg.logger else []
-        return [*self.settings, *job.settings, f"max_epochs={job.epochs}", *chosen_by, *group]
+        return [*self.settings, *job.settings, f"max_epochs={epochs}", *chosen_by, *group]
 
     def score(self, job: Job, place: Path, others: Sequence[str] = ()) -> dict[str, Any]:
         """Score a trained job on the test images in a folder that holds a copy of it; trained first where it does not.
@@ -88,23 +93,30 @@ class Trainings:
         """
         resume = "null" if job.resume is None else quoted(job.resume)
         time = f"max_time={_written(math.inf if job.resume else self.budget.each)}"
-        (returned,) = self.launch([[*self.common(job), f"hydra.sweep.subdir={place.name}", f"mode.resume={resume}", time, *others]])
+        (returned,) = self.launch(
+            [[*self.common(job, job.epochs), f"hydra.sweep.subdir={place.name}", f"mode.resume={resume}", time, *others]]
+        )
         if returned.status != JobStatus.COMPLETED:
             raise ValueError(f"the best trial could not be scored: {_reason(returned._return_value)}")
         return dict(returned.return_value)
 
-    def place(self, trial: int, fold: int = 0) -> Path:
-        """Name the folder of a trial, or of one of its folds."""
-        return self._within(self.folder / "trials" / str(trial), fold)
+    def home(self, job: Job) -> Path:
+        """Name the folder of a trial: the one in which it began, in that of an earlier command where that was killed."""
+        return Path(job.resume or self.folder / "trials" / str(job.trial))
 
-    def _within(self, home: Path, fold: int) -> Path:
-        return home / str(fold) if self.folds != [None] else home
+    def place(self, job: Job, fold: int = 0) -> Path:
+        """Name the folder of a training: that of its trial, or one for each of its folds."""
+        return self.home(job) / str(fold) if self.folds != [None] else self.home(job)
 
     def _outcome(self, job: Job, fold: int, returned: JobReturn) -> Outcome:
-        facts = {"folder": str(self.folder / "trials" / str(job.trial)), "epochs": job.epochs}
+        facts = {"folder": str(self.home(job)), "epochs": job.epochs}
         if returned.status != JobStatus.COMPLETED:
-            return Outcome(reason=_reason(returned._return_value), facts=facts)
+            error = returned._return_value
+            return Outcome(reason=_reason(error), lost=isinstance(error, LostJobError), facts=facts)
         found: dict[str, Any] = returned.return_value
+        if self.cfg.quality.monitor not in found["val"]:
+            known = ", ".join(found["val"])
+            return Outcome(reason=f"validation has no {self.cfg.quality.monitor}; set quality.monitor to one of {known}", facts=facts)
         seconds = job.spent / len(self.folds) + found["train"]["seconds"]
         facts |= {"epochs": found["train"]["epochs"], "seconds": round(seconds, 1)}
         values = (found["val"][self.cfg.quality.monitor], *([found["val"]["seconds_per_megavoxel"]] if self.cfg.search.speed else []))
@@ -123,6 +135,9 @@ def _mean(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _reason(error: Any) -> str:
     from im2im.app import one_line
+
+    if isinstance(error, LostJobError):
+        return str(error)
 
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return f"out of memory: {one_line(error)}"

@@ -23,9 +23,18 @@ def test_after_the_last_rung_all_are_done():
     assert spaced(3, 9, 3).going_on([0.1, 0.5], 2) == [1, 0]
 
 
-@pytest.mark.parametrize(("trials", "epochs"), [(4, 4 * 5 + 2 * 15), (12, 12 * 5 + 4 * 15), (1, 20)])
-def test_epochs_are_counted_before_they_are_trained(trials, epochs):
-    assert spaced(2, 20, 4).total(trials) == epochs  # one of each four goes on, and the default
+@pytest.mark.parametrize(
+    ("trials", "parallel", "epochs"),
+    [
+        (4, 1, 4 * 5 + 2 * 15),
+        (12, 1, 12 * 5 + 4 * 15),
+        (1, 1, 20),
+        (4, 2, 2 * 5 + 15),
+        (16, 8, 2 * 5 + 2 * 15),  # two of eight go on, and the default with those of the first eight: all at once
+    ],
+)
+def test_epochs_are_counted_before_they_are_trained(trials, parallel, epochs):
+    assert spaced(2, 20, 4).total(trials, parallel) == epochs  # one of each four goes on, and the default
 
 
 @pytest.mark.parametrize(("count", "reduction"), [(0, 3), (1, 1)])

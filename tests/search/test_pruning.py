@@ -10,7 +10,9 @@ from im2im.search.storage import STORAGE
 
 
 def trainer(score, epoch=0):
-    return SimpleNamespace(callback_metrics={"val/pearson": torch.tensor(score)}, current_epoch=epoch, should_stop=False)
+    alone = SimpleNamespace(broadcast=lambda decision: decision)
+    metrics = {"val/pearson": torch.tensor(score)}
+    return SimpleNamespace(callback_metrics=metrics, current_epoch=epoch, should_stop=False, is_global_zero=True, strategy=alone)
 
 
 def callback(pruner="median", trial=0):
@@ -58,3 +60,13 @@ def test_a_run_outside_of_its_search_trains_without_it(found, monkeypatch):
     running = trainer(0.1)
     callback().on_validation_end(running, None)
     assert not running.should_stop
+
+
+def test_one_of_several_processes_decides_for_all(found):
+    found.ask(1)
+    other = trainer(0.9)
+    other.is_global_zero, other.strategy = False, SimpleNamespace(broadcast=lambda decision: True)
+    one = callback()
+    one.on_validation_end(other, None)
+    assert one.pruned
+    assert found.study.trials[0].intermediate_values == {}

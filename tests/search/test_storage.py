@@ -3,12 +3,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
 import optuna
 import pytest
 
-from im2im.search import storage as storage_module
-from im2im.search.storage import kept_space, open_study, shown, storage, write_down
+from im2im.search.storage import kept_space, kept_starts, open_study, shown, storage, write_down
 
 ROOT = Path(__file__).resolve().parents[2]
 OPENING = """
@@ -36,24 +36,34 @@ def test_a_study_is_found_again_with_what_it_searches(tmp_path):
     url = f"sqlite:///{tmp_path}/search.sqlite"
     study, new = opened(url)
     assert new
-    write_down(study, {"x": "interval(0,1)"}, {"images": 3}, "asked")
+    write_down(study, fingerprint={"images": 3}, starts=[{"x": 0.5}], asked="asked", space={"x": "interval(0,1)"})
     again, new = opened(url)
     assert not new
     assert kept_space(again, "asked") == {"x": "interval(0,1)"}
+    assert kept_starts(again) == [{"x": 0.5}]
     assert json.loads(again.user_attrs["fingerprint"]) == {"images": 3}
 
 
 def test_another_space_under_the_same_name_is_refused(tmp_path):
     study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
-    write_down(study, {"x": "interval(0,1)"}, {}, "asked")
+    write_down(study, asked="asked", space={"x": "interval(0,1)"})
     with pytest.raises(ValueError, match=r"the search search was begun with other dimensions; choose another search.name"):
         kept_space(study, "other")
 
 
-def test_a_study_whose_worker_died_before_it_wrote_is_begun_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage_module, "PATIENCE", 0.3)
-    study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
-    assert kept_space(study, "asked") is None
+def test_a_study_whose_worker_died_before_it_wrote_is_begun_anew(tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    subprocess.run([sys.executable, "-c", OPENING.format(root=str(ROOT), at=0, url=url)], check=True)
+    assert kept_space(opened(url)[0], "asked") is None
+
+
+def test_others_wait_for_the_worker_that_begins_a_study(tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    study, _ = opened(url)
+    writing = Timer(1.0, write_down, [study], {"asked": "asked", "space": {"x": "interval(0,1)"}})
+    writing.start()
+    assert kept_space(opened(url)[0], "asked") == {"x": "interval(0,1)"}
+    writing.join()
 
 
 @pytest.mark.parametrize("url", ["nothing://x", "sqlite:////proc/no/search.sqlite"])

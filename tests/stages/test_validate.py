@@ -1,0 +1,27 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests_shared import SMALL
+from tests_tiny import composed
+
+from im2im.building import build
+from im2im.stages.evaluate import compared
+from im2im.stages.validate import validated
+
+
+@pytest.mark.parametrize("patch", [32, 64])
+def test_whole_validation_images_are_scored_whatever_the_patch(patch, trained):
+    others = (one for one in SMALL if not one.startswith("patch_size"))
+    cfg = composed("task=labelfree", *others, f"patch_size=[{patch},{patch}]")
+    data, framework = build(cfg.data.module), build(cfg.framework)
+    trainer = SimpleNamespace(callbacks=[], checkpoint_callbacks=[], current_epoch=1, strategy=SimpleNamespace(root_device="cpu"))
+    found = validated(trainer, framework, data, str(trained), 1.0)
+    scores = []
+    for entry in data.entries("val"):
+        prediction, target, _ = compared(framework, data, entry)
+        assert prediction.shape[-2:] == (64, 64)
+        scores.append(np.corrcoef(prediction.ravel(), target.ravel())[0, 1])
+    assert found["val"]["val/pearson"] == pytest.approx(np.mean(scores), abs=1e-4)
+    assert found["val"]["seconds_per_megavoxel"] > 0
+    assert found["train"] == {"seconds": 1.0, "epochs": 1, "pruned": False}
