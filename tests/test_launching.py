@@ -135,7 +135,6 @@ def test_a_training_goes_on_in_one_process_and_in_two(run, tmp_path):
 
 @pytest.mark.slow
 def test_jobs_that_submitit_starts_train_in_two_processes(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     done = im2im(tmp_path, "-m", "hydra/launcher=submitit_local", "learning_rate=0.001,0.002", *RUN, *TWO)
     assert done.returncode == 0, done.stderr
     runs = [path.parent for path in tmp_path.glob("multirun/*/*/*/metrics.json")]

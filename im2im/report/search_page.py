@@ -103,7 +103,7 @@ def _table(found: Found, metric: str) -> str:
     speed = {"seconds_per_megavoxel": "s / Mvoxel"} if "seconds_per_megavoxel" in ranked else {}
     rows = [
         [
-            str(row["trial"]) + (" *" if row.get("unbeaten") is True else ""),
+            str(row["trial"]) + (" *" if row.get("unbeaten", False) else ""),
             *(_text(row[name]) for name in ("value", *speed, "epochs", "seconds")),
             str(row["state"]),
             *(_text(row[name]) for name in found.choices),

@@ -119,13 +119,37 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
 
 
 def test_quality_and_speed_together(tmp_path):
-    done = im2im(tmp_path, *SEARCH, "search.speed=true", "search.pruner=none", "search.sampler=nsga2", "search.trials=2", "max_epochs=1")
+    swept = ["learning_rate=tag(log, interval(1e-4, 1e-2))", "search.sampler=nsga2", "search.trials=2", "max_epochs=1"]
+    done = im2im(tmp_path, *SEARCH, "search.speed=true", "search.pruner=none", *swept)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     assert (table["seconds_per_megavoxel"] > 0).all()
     assert table.loc[table["value"].idxmax(), "unbeaten"]
     assert table.loc[table["seconds_per_megavoxel"].idxmin(), "unbeaten"]
     assert "no other trial is better in one" in (result(tmp_path) / "search.html").read_text()
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_trials_are_trained_side_by_side(launcher, tmp_path):
+    settings = ["search.trials=4", "search.rungs=1", "max_epochs=1", "search.parallel=2", f"hydra/launcher={launcher}"]
+    done = im2im(tmp_path, *SEARCH, *settings)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv")
+    assert table["state"].tolist() == ["complete"] * 4
+    assert not table.duplicated(["batch_size", "criterion", "learning_rate", "normalization", "augmentation"]).any()
+    assert (result(tmp_path) / "best" / "metrics.json").is_file()
+
+
+def test_a_trial_that_kills_its_process_takes_no_other_with_it(tmp_path):
+    kills = '["+callbacks.kill._target_=signal.raise_signal", "+callbacks.kill._args_=[9]"]'
+    (tmp_path / "space.yaml").write_text(f"space:\n  kind: {{good: [batch_size=4], kills: {kills}, fine: [batch_size=2]}}\n")
+    settings = ["search.space=space.yaml", "search.sampler=grid", "search.rungs=1", "max_epochs=1"]
+    done = im2im(tmp_path, *SEARCH, *settings, "search.parallel=3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=3")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv")
+    ended = table[table["reason"] != "killed"].set_index("kind")
+    assert ended["state"].to_dict() == {"good": "complete", "fine": "complete", "kills": "fail"}
+    assert "the launcher lost it" in ended["reason"]["kills"]
 
 
 def test_trials_that_train_together_need_a_launcher_that_can(tmp_path):

@@ -9,11 +9,13 @@ from im2im.building import build
 from im2im.stages.evaluate import compared
 from im2im.stages.validate import validated
 
+KNOWN = ("in_channels=1", "out_channels=1", "voxel_size=[0.3,0.3]")  # what is else read from the data
+
 
 @pytest.mark.parametrize("patch", [32, 64])
 def test_whole_validation_images_are_scored_whatever_the_patch(patch, trained):
     others = (one for one in SMALL if not one.startswith("patch_size"))
-    cfg = composed("task=labelfree", *others, f"patch_size=[{patch},{patch}]")
+    cfg = composed("task=labelfree", *others, *KNOWN, f"patch_size=[{patch},{patch}]")
     data, framework = build(cfg.data.module), build(cfg.framework)
     trainer = SimpleNamespace(callbacks=[], checkpoint_callbacks=[], current_epoch=1, strategy=SimpleNamespace(root_device="cpu"))
     found = validated(trainer, framework, data, str(trained), 1.0)
