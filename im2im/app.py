@@ -80,7 +80,17 @@ def run(cfg: DictConfig) -> Any:
     if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):
         framework.record["config"] = OmegaConf.to_yaml(cfg)
         save(cfg)
-    return build(cfg.mode)(trainer, framework, data)
+    try:
+        return build(cfg.mode)(trainer, framework, data)
+    finally:
+        end_wandb()
+
+
+def end_wandb() -> None:
+    """End the run of W&B, which would else take what the next job of a sweep logs in this process."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish()
 
 
 def side_by_side(cfg: DictConfig) -> dict[str, Any]:

@@ -152,6 +152,16 @@ def test_a_trial_that_kills_its_process_takes_no_other_with_it(tmp_path):
     assert "the launcher lost it" in ended["reason"]["kills"]
 
 
+def test_trials_are_runs_of_one_group_in_wandb(tmp_path):
+    settings = ["search.trials=2", "search.rungs=1", "max_epochs=1", "logger=[csv,wandb]", "logger.wandb.offline=true"]
+    done = im2im(tmp_path, *SEARCH, *settings)
+    assert done.returncode == 0, done.stderr
+    name = next(line.split()[1] for line in done.stderr.splitlines() if line.startswith("search labelfree"))
+    kept = {path.parents[2].name: path.read_bytes() for path in result(tmp_path).glob("**/run-*.wandb")}
+    assert {"0", "1"} <= kept.keys()
+    assert all(name.encode() in run for run in kept.values())
+
+
 def test_trials_that_train_together_need_a_launcher_that_can(tmp_path):
     done = im2im(tmp_path, *SEARCH, "search.parallel=2")
     assert done.stderr.splitlines()[-1] == "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"
