@@ -116,7 +116,9 @@ def _normalizations(facts: Mapping[str, Any]) -> Sequence[str]:
     """Begin with percentiles where a few pixels are far brighter than the rest; colours have a normalization of their own."""
     if facts["channels"][0] == 3:
         return ()
-    low, middle, high = facts.get("source", {}).get("percentiles", {"": 0, " ": 0, "  ": 0}).values()
+    if "source" not in facts:
+        return NORMALIZATIONS
+    low, middle, high = facts["source"]["percentiles"].values()
     return sorted(NORMALIZATIONS, key=lambda name: name != "percentile") if high - middle > TAIL * (middle - low) else NORMALIZATIONS
 
 

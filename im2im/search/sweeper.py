@@ -40,10 +40,10 @@ class SearchSweeper(Sweeper):
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[JobReturn]:
         """Launch trainings together; gives what came of each: errors, settings that do not compose and jobs that were killed too."""
-        errors = [self._error_of(arguments) for arguments in batch]
-        fine = [list(arguments) for arguments, error in zip(batch, errors, strict=True) if error is None]
         from im2im.search.trainings import LostJobError
 
+        errors = [self._error_of(arguments) for arguments in batch]
+        fine = [list(arguments) for arguments, error in zip(batch, errors, strict=True) if error is None]
         started = self.jobs
         self.jobs += len(fine)
         try:

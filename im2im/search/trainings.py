@@ -138,7 +138,6 @@ def _reason(error: Any) -> str:
 
     if isinstance(error, LostJobError):
         return str(error)
-
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return f"out of memory: {one_line(error)}"
     return one_line(error) if isinstance(error, BaseException) else str(error)

@@ -46,8 +46,7 @@ def _summary(framework: Framework, data: ImageData, entries: list[Entry]) -> dic
 
 
 def _speed(framework: Framework, data: ImageData, entry: Entry) -> float:
-    """Predict an image again, when all is warm, and time it."""
-    predict_entry(framework, data, entry)
+    """Predict an image once more, now that scoring has warmed all up, and time it."""
     start = time.perf_counter()
     _, _, found = predict_entry(framework, data, entry)
     return (time.perf_counter() - start) / (found[0].size / 1e6)
