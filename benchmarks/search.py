@@ -1,7 +1,6 @@
-"""Beside the rows of the page: the search against random search at equal epochs, on learning curves that cost nothing to compute.
+"""Row 18: the search against random search at equal epochs, on learning curves that cost nothing to compute.
 
-The quality of a training is that of its configuration, reached the later the smaller its learning rate and the wider its network, with some
-noise: ``python -m benchmarks.search``.
+The quality of a training is that of its configuration, reached the later the wider its network, with some noise.
 """
 
 import logging

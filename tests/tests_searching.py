@@ -51,18 +51,22 @@ WORKER = """
 import sys, time
 sys.path[:0] = {path}
 from tests_searching import Book, WHOLE, book, search, train
-found = book({url!r}, 12, {{"x": "interval(-5,5)"}}, seed=int(sys.argv[1]))
-search(found)(lambda batch: time.sleep({seconds}) or train(batch))
+found = book({url!r}, 12, {{"x": "interval(-5,5)"}}, seed={seed})
+found.study.set_user_attr("ready {seed}", True)
+while sum(name.startswith("ready") for name in found.study.user_attrs) < {workers}:
+    time.sleep(0.05)
+search(found)(lambda batch: time.sleep(600 if batch[0].trial == {hangs} else 0.02) or train(batch))
 """
 
 
-def worker(url, seconds, seed) -> subprocess.Popen:
-    code = WORKER.format(path=[str(Path(__file__).parent), str(Path(__file__).parents[1])], url=url, seconds=seconds)
-    return subprocess.Popen([sys.executable, "-c", code, str(seed)])
+def worker(url, seed, workers=1, hangs=None) -> subprocess.Popen:
+    """Start a worker that begins when so many are ready, and hangs in one trial."""
+    path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    return subprocess.Popen([sys.executable, "-c", WORKER.format(path=path, url=url, seed=seed, workers=workers, hangs=hangs)])
 
 
 def two_workers(url):
-    running = [worker(url, 0.02, seed) for seed in (1, 2)]
+    running = [worker(url, seed, workers=2) for seed in (1, 2)]
     assert [process.wait(timeout=120) for process in running] == [0, 0]
     found = book(url, 12, {"x": "interval(-5,5)"})
     done = [one for one in found.study.trials if one.state == TrialState.COMPLETE]

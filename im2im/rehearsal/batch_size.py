@@ -1,6 +1,5 @@
 """The largest batch that fits and pays."""
 
-import logging
 import math
 
 import pytorch_lightning as pl
@@ -11,8 +10,6 @@ from im2im.frameworks.base import Framework
 from im2im.memory import free_memory, out_of_memory
 from im2im.networks.footprint import footprint
 from im2im.rehearsal.step import STEPS, Measure, Step, measure_with, predicted_bytes
-
-log = logging.getLogger(__name__)
 
 SHARE = 0.8  # of the free memory that a step may take
 GAIN = 1.1  # patches per second of twice the batch, at least
@@ -58,27 +55,25 @@ def find_batch_size(measure: Measure, given: int, patches: int, free: float) -> 
     return tried[-1].size, f"more leave fewer than {STEPS_OF_AN_EPOCH} steps to an epoch of {patches} patches"
 
 
-def warn_of_memory(trainer: pl.Trainer, framework: Framework, data: ImageData) -> None:
-    """Warn before a training for which the machine has not enough memory, where it would be ended by the system without a word.
+def short_of_memory(trainer: pl.Trainer, framework: Framework, data: ImageData) -> str:
+    """Say before a training that the machine has not enough memory for it, where it would be ended by the system without a word.
 
-    Steps of one and two patches are done for it, on a copy, unless there is so much memory that no doubt arises.
+    Steps of one and two patches are done for it, on a copy, unless there is so much memory that no doubt arises. Empty where all is well.
     """
     device, size = trainer.strategy.root_device, data.sampling.batch_size
     free, pixels = free_memory(device) / trainer.num_devices, math.prod(data.sampling.patch_size)
     if device.type == "cuda" or free > KEPT * size * pixels * _rough(framework, data):
-        return
+        return ""
     measure = measure_with(trainer, framework, data)
     steps = [measure(1, 2)]
     if size > 2 and predicted_bytes(steps, 2) < free:
         steps.append(measure(2, 2))
-    if (wanted := predicted_bytes(steps, size)) > free:
-        log.warning(
-            "a step takes about %.3g GB and %.3g GB are free: the system may end this training; lower batch_size=%d or patch_size=%s",
-            wanted / GIGABYTE,
-            free / GIGABYTE,
-            size,
-            list(data.sampling.patch_size),
-        )
+    if (wanted := predicted_bytes(steps, size)) <= free:
+        return ""
+    return (
+        f"a step takes about {wanted / GIGABYTE:.3g} GB and {free / GIGABYTE:.3g} GB are free: the system may end this training; "
+        f"lower batch_size={size} or patch_size={list(data.sampling.patch_size)}"
+    )
 
 
 def _rough(framework: Framework, data: ImageData) -> float:

@@ -79,7 +79,14 @@ def write_search_page(found: Found, folder: Path) -> Path:
     return write_html(folder / "search.html", f"Search {found.name}", facts, body)
 
 
-_STATES = {"complete": "trained to the end", "pruned": "stopped early", "fail": "failed", "running": "running", "waiting": "waiting"}
+_STATES = {
+    "complete": "trained to the end",
+    "pruned": "stopped early",
+    "fail": "failed",
+    "running": "running",
+    "killed": "killed and tried again",
+    "not needed": "not needed",
+}
 
 
 def _best(found: Found, metric: str) -> str:
@@ -120,7 +127,7 @@ def _pictures(found: Found) -> list[str]:
     ranked = found.trials[found.trials["value"].notna()].sort_values("value", ascending=not found.maximize)
     shown = []
     for _, row in ranked.head(PICTURED).iterrows():
-        if samples := sorted(Path(str(row["folder"])).glob("samples/*.png")):
+        if samples := sorted(Path(str(row["folder"])).glob("**/samples/*.png")):
             shown.append(picture(samples[-1], f"Trial {row['trial']}, {number(float(row['value']))}, {samples[-1].stem}"))
     return shown
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 60.0  # seconds between signs of life
 REPEATS = 1  # how often a trial is tried again whose worker was killed
 KEPT = ("default", "reached", "folder", "seconds", "epochs")  # of a trial that is tried again
-KILLED, NEEDLESS = "killed", "not needed"  # reasons of trials that do not count
+UNCOUNTED = KILLED, NEEDLESS = "killed", "not needed"  # reasons of trials that do not count
 FINISHED = (optuna.exceptions.UpdateFinishedTrialError, ValueError)  # another worker has ended the trial
 
 
@@ -108,7 +108,7 @@ class Book:
     def counted(self) -> list[int]:
         """Number the trials that count: those that run or ended by themselves, whatever came of them."""
         begun = [one for one in self.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
-        return [one.number for one in begun if one.state != TrialState.FAIL or one.user_attrs.get("reason") not in (KILLED, NEEDLESS)]
+        return [one.number for one in begun if one.state != TrialState.FAIL or one.user_attrs.get("reason") not in UNCOUNTED]
 
     @contextmanager
     def training(self, trials: Sequence[Trial], begun: Sequence[Trial]) -> Iterator[None]:

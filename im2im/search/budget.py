@@ -29,9 +29,14 @@ class Budget:
     each: float = math.inf
     stretch: bool = False
 
-    def stretched(self, epochs: int, fixed: bool) -> int:
-        """Give the epochs of a training that may go on while its share of the time lasts, unless it is fixed."""
-        return epochs if fixed or not self.stretch else STRETCH * epochs
+    def stretched(self, epochs: int) -> int:
+        """Give the epochs of a training that may go on while its share of the time lasts."""
+        return STRETCH * epochs if self.stretch else epochs
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it is spent."""
+        return time.monotonic() >= self.end
 
     def left(self, epochs: int, spent: float) -> float:
         """Give the seconds after which a training up to so many epochs stops, those among them that it has lasted already."""

@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from omegaconf import DictConfig
 
+from im2im.app import require_numbers
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.search import proposals
@@ -32,6 +33,13 @@ from im2im.search.trainings import Launch, Trainings
 log = logging.getLogger(__name__)
 
 SEARCHES = "multirun/search.sqlite"  # all of them, unless another storage is given
+NUMBERS = (
+    ("search.trials", int, 1),
+    ("search.hours", float | int | None, 0.001),
+    ("search.parallel", int, 1),
+    ("search.max_failures", int, 1),
+    ("search.folds", int | None, 2),
+)
 AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
@@ -53,8 +61,13 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
-    if not cfg.search.folds and not any(pair.split == "val" for pair in data.pairs):
+    splits = {pair.split for pair in data.pairs}
+    if not cfg.search.folds and "val" not in splits:
         raise ValueError("a search chooses by validation images, of which there are none; set data.fractions, or search.folds=5")
+    if "test" not in splits:
+        raise ValueError(
+            "the best run is scored on test images, of which there are none; give data.root a test/ folder, or data.fractions.test"
+        )
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
     book = opened(cfg, url, settings, swept, data)
     book.repeat_killed()
@@ -74,9 +87,12 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
 
 def refuse(cfg: DictConfig) -> None:
     """Raise ValueError for settings of a search that do not fit together."""
+    require_numbers(cfg, *NUMBERS)
     pruner, parallel, launcher = cfg.search.pruner, cfg.search.parallel, str(cfg.hydra.launcher._target_)
     if cfg.search.speed and pruner != "none":
         raise ValueError(f"two objectives stop no trial early, got search.pruner={pruner} beside search.speed=true; set it to none")
+    if cfg.search.speed and cfg.search.sampler == "cmaes":
+        raise ValueError("cmaes has one objective, got search.sampler=cmaes beside search.speed=true; set search.sampler=nsga2")
     if parallel > 1 and launcher.endswith("BasicLauncher"):
         raise ValueError(f"Hydra's basic launcher trains one at a time, got search.parallel={parallel}; set hydra/launcher=joblib")
     if cfg.search.share_hours and cfg.search.hours is None:
@@ -85,9 +101,9 @@ def refuse(cfg: DictConfig) -> None:
 
 def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Book:
     """Begin a search, or go on with the same one: its space is the one that it began with."""
-    asked = _digest([sorted(swept.items()), _edited(cfg)])
-    name = cfg.search.name or study_name(settings, asked, data)
     directions = ["maximize" if cfg.quality.mode == "max" else "minimize", *(["minimize"] if cfg.search.speed else [])]
+    asked = _digest([sorted(swept.items()), _edited(cfg), str(cfg.quality.monitor), directions])
+    name = cfg.search.name or study_name(str(cfg.hydra.runtime.choices.task), settings, asked, data)
     study, new = open_study(url, name, pruner(cfg.search.pruner, lengths(cfg).epochs[0], cfg.max_epochs), directions)
     try:
         space = None if new else kept_space(study, asked)
@@ -114,18 +130,18 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
     return book
 
 
-def study_name(settings: Sequence[str], asked: str, data: ImageData) -> str:
+def study_name(task: str, settings: Sequence[str], asked: str, data: ImageData) -> str:
     """Name a search after all that makes it this one, so that the same command line goes on with it.
 
     Args:
+        task: Its option.
         settings: Of the command line, those that are the same in all trials.
         asked: Sums up what is searched.
         data: Whose images are part of it.
     """
     same = sorted(setting for setting in settings if setting.partition("=")[0] not in AMOUNTS and not setting.startswith("hydra"))
-    plain = dict(setting.partition("=")[::2] for setting in settings)
     images = sorted((pair.name, str(pair.split)) for pair in data.pairs)
-    return f"{plain.get('task', 'labelfree')}-{_digest([same, asked, images])}"
+    return f"{task}-{_digest([same, asked, images])}"
 
 
 def _digest(thing: Any) -> str:
@@ -142,9 +158,9 @@ def _proposed(
     """Look at the data, and propose what is searched; give the fingerprint, the dimensions and the trials to begin with."""
     if cfg.search.space is not None:
         return {}, {**_edited(cfg), **swept}, []
-    facts = fingerprint(data)
+    facts = fingerprint(data, numbered=build(cfg.task).objects)
     proposed = proposals.propose(cfg, facts, cfg.hydra.runtime.choices, {*fixed, *swept}, cfg.search.full)
-    return facts, {**proposed, **swept}, proposals.starts(proposed, cfg)
+    return facts, {**proposed, **swept}, proposals.starts({name: one for name, one in proposed.items() if name not in swept}, cfg)
 
 
 def _rungs(cfg: DictConfig) -> Rungs:
@@ -164,8 +180,8 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
         ValueError: If there is no trial to keep.
     """
     best, folder, metric = book.best(), trainings.folder, str(trainings.cfg.quality.monitor)
+    write_results(book, folder, metric, {}, {})  # whatever comes of the best one
     if best is None or (others := book.running()):
-        write_results(book, folder, metric, {}, {})
         if best is None:
             raise ValueError(f"no trial was trained to its end; {folder / 'trials.csv'} says why")
         log.info("other workers still train %d trials; the last of them to end writes best/, and so does this command again", others)

@@ -60,7 +60,7 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
     }
     if full and task == "Regression":
         space["framework"] = _first(chosen["framework"], ("fcn", "pix2pix"))
-    return {name: values for name, values in space.items() if values and not set(fixed) & _touched(name, values)}
+    return {name: values for name, values in space.items() if values and not _given(fixed, dimension(name, values).keys)}
 
 
 def starts(space: Mapping[str, Values], cfg: DictConfig) -> list[dict[str, Any]]:
@@ -148,6 +148,6 @@ def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bo
     return found if len(found) > 1 else {}
 
 
-def _touched(name: str, values: Values) -> set[str]:
-    settings = [setting for listed in values.values() for setting in listed] if isinstance(values, dict) else [f"{name}="]
-    return {setting.partition("=")[0] for setting in settings}
+def _given(fixed: Collection[str], touched: Collection[str]) -> bool:
+    """Tell whether somebody gave what a dimension changes, or a setting within it, which other choices may not have."""
+    return any(key == one or key.startswith(f"{one}.") for key in fixed for one in touched)

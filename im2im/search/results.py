@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from im2im.files import replacing
 from im2im.report.search_page import Found, write_search_page
-from im2im.search.bookkeeping import KILLED, Book, is_default, value
+from im2im.search.bookkeeping import UNCOUNTED, Book, is_default, value
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,14 @@ def importance(book: Book) -> dict[str, float]:
 
 def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
     told = {name: trial.user_attrs.get(name) for name in FACTS}
-    if told["reason"] == KILLED:
+    uncounted = trial.state == TrialState.FAIL and told["reason"] in UNCOUNTED
+    if uncounted:
         told["seconds"] = None  # counted where it was tried again
     chosen = {name: trial.params.get(name) for name in names}
-    return {"trial": trial.number, "state": trial.state.name.lower(), "value": value(trial), **chosen, **told}
+    return {
+        "trial": trial.number,
+        "state": told["reason"] if uncounted else trial.state.name.lower(),
+        "value": value(trial),
+        **chosen,
+        **told,
+    }

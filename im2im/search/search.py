@@ -26,7 +26,6 @@ class Job:
         epochs: Up to which it trains.
         resume: The folder with what it reached before, to go on from; None for a new training.
         spent: Seconds that it was trained before.
-        fixed: Whether it trains no longer than that, even where others may while their share of the time lasts.
     """
 
     trial: int
@@ -34,7 +33,6 @@ class Job:
     epochs: int
     resume: str | None = None
     spent: float = 0.0
-    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Outcome:
     """What came of a job.
 
     Args:
-        values: One for each objective.
+        values: One for each objective; none where the time was over before there was any.
         pruned: Whether it stopped early, because others were better.
         reason: Why it failed; None where it did not.
         lost: Whether its job was lost on the way, perhaps for no fault of its own.
@@ -157,7 +155,7 @@ class Search:
         before = trial.user_attrs
         resume = before.get("folder") if before.get("reached") else None
         spent = before.get("seconds", 0.0) if resume else 0.0
-        return Job(trial.number, settings, epochs, resume, spent, fixed=is_default(trial))
+        return Job(trial.number, settings, epochs, resume, spent)
 
     def _judge(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
         """Keep an outcome; give the value, larger is better, of a trial that may go on."""
@@ -178,6 +176,9 @@ class Search:
             self.failures.append(outcome.failure)
             return None
         self.failures.clear()
+        if not outcome.values:
+            self.book.prune(trial)
+            return None
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
         shown = " and ".join(f"{one:.4g}" for one in outcome.values)
         log.info("trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", epochs), shown)

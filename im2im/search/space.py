@@ -19,6 +19,9 @@ HEAD = """# What this search chooses from. Edit it and search again with search.
 """
 
 
+LENGTHS = ("max_epochs", "max_time")
+
+
 @dataclass(frozen=True)
 class Dimension:
     """One thing that differs between trials.
@@ -32,6 +35,12 @@ class Dimension:
     name: str
     distribution: BaseDistribution
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the configuration that it changes."""
+        settings = [setting for listed in self.choices.values() for setting in listed] if self.choices else [self.name]
+        return {setting.partition("=")[0].lstrip("+~") for setting in settings}
 
     def overrides(self, value: Any) -> list[str]:
         """Give the settings of a drawn value."""
@@ -82,8 +91,15 @@ def _distribution(override: Override) -> BaseDistribution:
 
 
 def space_of(listed: Mapping[str, Any]) -> list[Dimension]:
-    """Read all dimensions."""
-    return [dimension(str(name), values) for name, values in listed.items()]
+    """Read all dimensions.
+
+    Raises:
+        ValueError: If one of them is how long a training lasts, which the search itself decides.
+    """
+    dimensions = [dimension(str(name), values) for name, values in listed.items()]
+    if lengths := sorted(key for one in dimensions for key in one.keys if key in LENGTHS):
+        raise ValueError(f"the search itself says how long each training lasts, got {lengths[0]} to choose from; give one {lengths[0]}")
+    return dimensions
 
 
 def given(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from im2im.search.workers import SILENT, alive, identity
 
 STORAGE = "IM2IM_SEARCH_STORAGE"  # the variable by which trainings know the storage
+DRIVERS = {"postgresql://": "postgresql+psycopg://", "mysql://": "mysql+pymysql://"}  # those of the extras
 ATTEMPTS = 5  # at opening a database that another worker is just making
 
 
@@ -51,6 +52,8 @@ def _opened(url: str) -> BaseStorage:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).absolute().parent.mkdir(parents=True, exist_ok=True)
     timeout = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    for plain, driven in DRIVERS.items():
+        url = driven + url.removeprefix(plain) if url.startswith(plain) else url
     return RDBStorage(url, engine_kwargs=timeout)
 
 

@@ -1,5 +1,6 @@
 """The sweeper of ``-m search=…``: Hydra hands it the command line, it launches the trainings that the search asks for."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, flag_override
 
 
 class SearchSweeper(Sweeper):
@@ -25,7 +26,9 @@ class SearchSweeper(Sweeper):
         from hydra.core.plugins import Plugins
 
         self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=_without_storage(config)
+        )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search.
@@ -36,7 +39,7 @@ class SearchSweeper(Sweeper):
         from im2im.search.conduct import conduct
 
         assert self.config is not None
-        return conduct(self.config, arguments, self.train)
+        return conduct(self.config, [one for one in arguments if not _names_storage(one)], self.train)
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[JobReturn]:
         """Launch trainings together; gives what came of each: errors, settings that do not compose and jobs that were killed too."""
@@ -61,6 +64,20 @@ class SearchSweeper(Sweeper):
         except HydraException as error:
             return error
         return None
+
+
+def _without_storage(config: DictConfig) -> DictConfig:
+    """Copy what launchers hand to jobs and keep on disk: the password of a database is none of it."""
+    str(config.hydra.sweep.dir)  # the time in it is that of the copy too
+    copied = copy.deepcopy(config)
+    with flag_override(copied, ["readonly", "struct"], [False, False]):
+        copied.search.storage = None
+        copied.hydra.overrides.task = [one for one in copied.hydra.overrides.task if not _names_storage(one)]
+    return copied
+
+
+def _names_storage(argument: str) -> bool:
+    return argument.lstrip("+").startswith("search.storage=")
 
 
 def _failed(error: Exception) -> JobReturn:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from im2im.memory import out_of_memory
 from im2im.search.budget import Budget, lengths
 from im2im.search.search import Job, Outcome
 
@@ -44,15 +46,27 @@ class Trainings:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Train; an error is the outcome of its job, and several folds have one outcome together."""
-        jobs = [replace(job, resume=None, spent=0.0) if job.resume and not Path(job.resume).is_dir() else job for job in jobs]
+        jobs = [self._taken_over(job) for job in jobs]
         each, at_once = [(job, fold) for job in jobs for fold in range(len(self.folds))], self.cfg.search.parallel
         outcomes: list[Outcome] = []
         for start in range(0, len(each), at_once):
             together = each[start : start + at_once]
+            if start and self.budget.over:  # while the folds of one trial were trained
+                outcomes += [Outcome(pruned=True, facts=self._facts(job)) for job, _ in together]
+                continue
             returns = self.launch([self.arguments(job, fold) for job, fold in together])
             outcomes += [self._outcome(job, fold, one) for (job, fold), one in zip(together, returns, strict=True)]
         found = iter(outcomes)
         return [_mean([next(found) for _ in self.folds]) for _ in jobs]
+
+    def _taken_over(self, job: Job) -> Job:
+        """Let a trial of an earlier command go on in a copy, which nothing that is left of that command writes to; anew without it."""
+        if job.resume is None or not Path(job.resume).is_dir():
+            return replace(job, resume=None, spent=0.0)
+        if not Path(job.resume).is_relative_to(self.folder):
+            copied = shutil.copytree(job.resume, self.folder / "trials" / str(job.trial))
+            return replace(job, resume=str(copied))
+        return job
 
     def arguments(self, job: Job, fold: int = 0) -> list[str]:
         """Write the settings of a job."""
@@ -60,7 +74,7 @@ class Trainings:
         told = {"_target_": PRUNING, "study": quoted(self.study), "trial": job.trial, "monitor": self.cfg.quality.monitor}
         told |= {"pruner": "none" if splits else search.pruner, "first": lengths(self.cfg).epochs[0], "last": self.cfg.max_epochs}
         return [
-            *self.common(job, self.budget.stretched(job.epochs, job.fixed)),
+            *self.common(job, self.budget.stretched(job.epochs)),
             f"hydra.sweep.subdir={quoted(place)}",
             f"max_time={_written(self.budget.left(job.epochs, job.spent / len(self.folds)))}",
             "mode.score=false",
@@ -77,7 +91,7 @@ class Trainings:
             if name in self.cfg.callbacks
             for key in ("monitor", "mode")
         ]
-        group = [f"+logger.wandb.group={quoted(self.study)}"] if "wandb" in self.cfg.logger else []
+        group = [f"++logger.wandb.group={quoted(self.study)}"] if "wandb" in self.cfg.logger else []
         return [*self.settings, *job.settings, f"max_epochs={epochs}", *chosen_by, *group]
 
     def score(self, job: Job, place: Path, others: Sequence[str] = ()) -> dict[str, Any]:
@@ -101,15 +115,18 @@ class Trainings:
         return dict(returned.return_value)
 
     def home(self, job: Job) -> Path:
-        """Name the folder of a trial: the one in which it began, in that of an earlier command where that was killed."""
+        """Name the folder of a trial."""
         return Path(job.resume or self.folder / "trials" / str(job.trial))
 
     def place(self, job: Job, fold: int = 0) -> Path:
         """Name the folder of a training: that of its trial, or one for each of its folds."""
         return self.home(job) / str(fold) if self.folds != [None] else self.home(job)
 
+    def _facts(self, job: Job) -> dict[str, Any]:
+        return {"folder": str(self.home(job)), "epochs": job.epochs}
+
     def _outcome(self, job: Job, fold: int, returned: JobReturn) -> Outcome:
-        facts = {"folder": str(self.home(job)), "epochs": job.epochs}
+        facts = self._facts(job)
         if returned.status != JobStatus.COMPLETED:
             error = returned._return_value
             return Outcome(reason=_reason(error), lost=isinstance(error, LostJobError), facts=facts)
@@ -124,10 +141,10 @@ class Trainings:
 
 
 def _mean(outcomes: Sequence[Outcome]) -> Outcome:
-    """Give the mean over folds; one that failed fails all."""
+    """Give the mean over folds; one that failed fails all, and without one there is none."""
     first = outcomes[0]
-    if failed := [one for one in outcomes if one.reason is not None]:
-        return failed[0]
+    if without := [one for one in outcomes if one.reason is not None] or [one for one in outcomes if not one.values]:
+        return without[0]
     facts = {**first.facts, "seconds": round(sum(one.facts["seconds"] for one in outcomes), 1)}
     values = tuple(statistics.fmean(each) for each in zip(*(one.values for one in outcomes), strict=True))
     return replace(first, values=values, pruned=any(one.pruned for one in outcomes), facts=facts)
@@ -138,7 +155,7 @@ def _reason(error: Any) -> str:
 
     if isinstance(error, LostJobError):
         return str(error)
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+    if isinstance(error, BaseException) and out_of_memory(error):
         return f"out of memory: {one_line(error)}"
     return one_line(error) if isinstance(error, BaseException) else str(error)
 

@@ -14,7 +14,7 @@ from im2im.frameworks.base import Framework
 from im2im.hardware import refuse_wrong_gradients, why
 from im2im.launching import together
 from im2im.memory import explained
-from im2im.rehearsal.batch_size import warn_of_memory
+from im2im.rehearsal.batch_size import short_of_memory
 from im2im.stages.evaluate import evaluate
 from im2im.stages.validate import validated
 
@@ -54,8 +54,10 @@ def train(
     log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
     start = time.perf_counter()
     with explained(data.batch_shape(framework.record["in_channels"]), trainer.strategy.root_device):
-        if trainer.is_global_zero:
-            warn_of_memory(trainer, framework, data)
+        if trainer.is_global_zero and (doubt := short_of_memory(trainer, framework, data)):
+            if not score:
+                raise ValueError(doubt)  # the system would end the other trainings of a search with it
+            log.warning("%s", doubt)
         with together(trainer):
             trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     if not trainer.is_global_zero:

@@ -1,4 +1,3 @@
-import logging
 import re
 
 import pytest
@@ -6,7 +5,7 @@ import torch
 from tests_rehearsed import learner, trainer
 
 from im2im.rehearsal import batch_size
-from im2im.rehearsal.batch_size import find_batch_size, warn_of_memory
+from im2im.rehearsal.batch_size import find_batch_size, short_of_memory
 from im2im.rehearsal.step import Step
 
 GIGABYTE = 2**30
@@ -62,19 +61,17 @@ def test_one_patch_that_does_not_fit_is_told_with_the_key():
 
 
 @pytest.mark.parametrize("name", ["fcn", "cyclegan"])
-def test_a_training_that_does_not_fit_is_warned_of(name, monkeypatch, caplog):
+def test_a_training_that_does_not_fit_is_doubted(name, monkeypatch):
     framework, data, _ = learner(name)
     monkeypatch.setattr(batch_size, "free_memory", lambda device: 2**19)
-    with caplog.at_level(logging.WARNING, "im2im"):
-        warn_of_memory(trainer(), framework, data)
-    assert re.search(r"takes about [\d.e-]+ GB and 0.000488 GB are free.*; lower batch_size=2 or patch_size=\[32, 32\]", caplog.text)
+    doubt = short_of_memory(trainer(), framework, data)
+    assert re.search(r"takes about [\d.e-]+ GB and 0.000488 GB are free.*; lower batch_size=2 or patch_size=\[32, 32\]", doubt)
 
 
-def test_a_training_that_fits_is_not_warned_of_and_steps_are_spared_where_memory_abounds(monkeypatch, caplog):
+def test_a_training_that_fits_is_not_doubted_and_steps_are_spared_where_memory_abounds(monkeypatch):
     framework, data, _ = learner("fcn")
     monkeypatch.setattr(batch_size, "free_memory", lambda device: 2**24)
-    warn_of_memory(trainer(), framework, data)
+    assert short_of_memory(trainer(), framework, data) == ""
     monkeypatch.setattr(batch_size, "measure_with", None)
     monkeypatch.setattr(batch_size, "free_memory", lambda device: 2**36)
-    warn_of_memory(trainer(), framework, data)
-    assert "lower batch_size" not in caplog.text
+    assert short_of_memory(trainer(), framework, data) == ""

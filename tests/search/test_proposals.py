@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import tifffile
 from omegaconf import OmegaConf
 from tests_tiny import composed
 
@@ -62,6 +64,14 @@ def test_what_somebody_gave_is_left_alone():
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "dimension"), [("normalization.low", "normalization"), ("criterion.weight", "criterion"), ("framework.generator", "framework")]
+)
+def test_what_somebody_gave_within_a_part_keeps_that_part(key, dimension):
+    proposed = [propose(composed("task=labelfree"), FACTS, CHOSEN["labelfree"], fixed, full=True) for fixed in ((), (key,))]
+    assert [dimension in space for space in proposed] == [True, False]
+
+
 def test_a_whole_search_tries_other_networks_and_frameworks():
     space = propose(composed("task=labelfree"), FACTS, CHOSEN["labelfree"], (), full=True)
     assert space["framework"] == "choice(fcn,pix2pix)"
@@ -118,8 +128,9 @@ def test_the_fingerprint_says_what_images_are_like():
     cfg = composed("task=instance")
     cfg.data.counts, cfg.data.size, cfg.patch_size = {"train": 2, "val": 1, "test": 1}, [96, 112], [32, 32]
     data: ImageData = build(cfg.data.module)
-    facts = fingerprint(data)
+    facts = fingerprint(data, numbered=True)
     assert facts["images"] == {"train": 2, "val": 1, "test": 1}
+    assert facts["axes"] == "YX"
     assert facts["size"] == [96, 112]
     assert facts["channels"] == [1, 1]
     assert facts["voxel_size"] == pytest.approx([0.3, 0.3])
@@ -127,3 +138,17 @@ def test_the_fingerprint_says_what_images_are_like():
     assert 0 < facts["foreground"] < 1
     assert facts["objects"]["in each image"] > 0
     assert facts["memory"] > 0
+
+
+@pytest.mark.parametrize(("numbered", "count", "width"), [(True, 1, 14.1), (False, 2, 10.0)])
+def test_objects_of_a_mask_are_what_hangs_together(numbered, count, width, tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[5:15, 5:15] = mask[40:50, 30:40] = 255
+    for side, image in (("source", mask), ("target", mask)):
+        for split in ("train", "test"):
+            (tmp_path / split / side).mkdir(parents=True)
+            for number in range(2):
+                tifffile.imwrite(tmp_path / split / side / f"{number}.tif", image)
+    data = build(composed("task=semantic", "data=folders", f"data.root={tmp_path}", "patch_size=[32,32]").data.module)
+    found = fingerprint(data, numbered)["objects"]
+    assert found == {"in each image": count, "width": width}

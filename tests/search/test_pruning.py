@@ -1,9 +1,11 @@
+import json
 from types import SimpleNamespace
 
 import optuna
 import pytest
 import torch
 from tests_searching import book
+from tests_shared import SMALL, SMALL_GAN, command
 
 from im2im.search.pruning import Pruning
 from im2im.search.storage import STORAGE
@@ -39,6 +41,19 @@ def test_a_trial_that_is_worse_than_most_stops(found):
         stopped[trial.number] = (one.pruned, running.should_stop)
     assert stopped == {good.number: (False, False), bad.number: (True, True)}
     assert found.study.trials[bad.number].intermediate_values == {3: pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize("framework", [[], ["framework=pix2pix", *SMALL_GAN]])
+def test_a_training_of_every_kind_stops(framework, found, tmp_path):
+    for trial in found.ask(5):
+        for epoch in (1, 2, 3):
+            trial.report(1.0, epoch)
+        found.study.tell(trial.number, [1.0])
+    found.ask(1)
+    told = {"_target_": "im2im.search.pruning.Pruning", "study": "search", "trial": 5, "monitor": "val/pearson", "pruner": "median"}
+    settings = [f"+callbacks.pruning.{key}={value}" for key, value in {**told, "first": 2, "last": 9}.items()]
+    run = command(tmp_path, *SMALL, *framework, *settings, "max_epochs=9")
+    assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 2
 
 
 def test_nothing_is_reported_where_nothing_is_pruned(found):

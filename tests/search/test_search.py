@@ -183,6 +183,13 @@ def test_trials_are_trained_together(url):
     assert sizes == [3, 3, 1]
 
 
+def test_a_trial_without_a_score_stops_early(url):
+    found = book(url, 2, {"x": "interval(-5,5)"})
+    search(found)(lambda batch: [Outcome(pruned=True) if one.trial else train_one(one) for one in batch])
+    assert states(found) == ["COMPLETE", "PRUNED"]
+    assert found.best().number == 0
+
+
 def test_time_that_is_over_ends_the_search_and_keeps_the_best_so_far(url):
     found = book(url, 50, {"x": "interval(-5,5)"})
     slow = search(found, spaced(3, 9, 3), seconds=4.0)
@@ -215,21 +222,20 @@ def test_several_objectives_are_kept(url):
 
 def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
     found = book(url, 12, {"x": "interval(-5,5)"})
-    killed = worker(url, 0.3, 0)
-    while len(found.study.trials) < 4 or not all("worker" in one.user_attrs for one in found.study.trials):
+    killed = worker(url, 0, hangs=4)
+    while len(found.study.trials) < 5 or not found.study.trials[4].user_attrs.get("trained"):
         time.sleep(0.05)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    before = found.best().number, found.best().value
-    assert "RUNNING" in states(found)
+    before = found.study.trials[:4]
+    assert states(found) == ["COMPLETE"] * 4 + ["RUNNING"]
     found = book(url, 12, {"x": "interval(-5,5)"}, seed=1)
     search(found)(train)
-    killed_ones = [one for one in found.study.trials if one.user_attrs.get("reason") == "killed"]
-    repeated = [one for one in found.study.trials if "repeats" in one.user_attrs]
     assert len(found.counted()) == 12
-    assert states(found).count("COMPLETE") == 12
-    assert [one.params for one in killed_ones] == [one.params for one in repeated]
-    assert found.study.trials[before[0]].value == before[1]
+    assert states(found) == ["COMPLETE"] * 4 + ["FAIL"] + ["COMPLETE"] * 8
+    assert found.study.trials[4].user_attrs["reason"] == "killed"
+    assert found.study.trials[5].params == found.study.trials[4].params
+    assert found.study.trials[:4] == before
     finished = [one.params["x"] for one in found.study.trials if one.state == TrialState.COMPLETE]
     assert len(set(finished)) == 12
 

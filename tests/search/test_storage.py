@@ -72,6 +72,14 @@ def test_a_storage_that_cannot_be_opened_is_named(url):
         storage(url)
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:secret@127.0.0.1:1/none", "mysql://me:secret@127.0.0.1:1/none"])
+def test_databases_are_reached_by_the_drivers_of_the_extras(url, monkeypatch):
+    asked = []
+    monkeypatch.setattr("im2im.search.storage.RDBStorage", lambda url, **_: asked.append(url))
+    storage(url)
+    assert asked == [url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")]
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

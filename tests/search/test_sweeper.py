@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
@@ -27,6 +29,16 @@ def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+
+def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    url = f"sqlite:///{folder}/multirun/search.sqlite"
+    return optuna.load_study(study_name=None, storage=url).trials if (folder / "multirun" / "search.sqlite").exists() else []
 
 
 def result(folder: Path) -> Path:
@@ -77,6 +89,29 @@ def test_the_same_command_goes_on_to_its_total(searched):
     assert len(pd.read_csv(result(folder) / "trials.csv")) == 4
 
 
+def test_a_command_that_is_killed_in_mid_trial_goes_on_when_it_is_started_again(tmp_path):
+    again = [*SEARCH, "search.trials=4", "max_epochs=60"]
+    running = im2im_beside(tmp_path, *again)
+    while not (halfway := [one for one in trials_of(tmp_path) if one.user_attrs.get("trained") and "reached" in one.user_attrs]):
+        assert running.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # in the midst of the second half of its training
+    running.kill()
+    running.wait()
+    ended = {one.number: one for one in trials_of(tmp_path) if one.state.is_finished()}
+    done = im2im(tmp_path, *again)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("trial")
+    counted = table[table["state"] != "killed"]
+    assert len(counted) == 4
+    assert set(counted["state"]) == {"complete", "pruned"}
+    assert len(counted[["learning_rate", "batch_size", "criterion", "normalization", "augmentation"]].drop_duplicates()) == 4
+    assert {one.number: one for one in trials_of(tmp_path) if one.number in ended} == ended
+    (repeated,) = [one for one in trials_of(tmp_path) if one.params == halfway[0].params and one.number != halfway[0].number]
+    assert repeated.user_attrs["reached"].items() > halfway[0].user_attrs["reached"].items()
+    assert OmegaConf.load(Path(repeated.user_attrs["folder"]) / "config.yaml").mode.resume == repeated.user_attrs["folder"]
+
+
 @pytest.mark.slow
 def test_options_that_fail_do_not_stop_a_search(tmp_path):
     (tmp_path / "space.yaml").write_text(
@@ -116,6 +151,15 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
     best = pd.read_csv(home / "best" / "splits.csv")["split"].value_counts()
     assert best["train"] == len(validated[0] | validated[1])
     assert "val" not in best
+
+
+def test_networks_to_choose_from_take_the_place_of_those_that_are_proposed(tmp_path):
+    settings = [one for one in SEARCH if not one.startswith("network")]
+    done = im2im(tmp_path, *settings, "network=choice(fnet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(result(tmp_path) / "trials.csv")
+    assert set(table["state"]) == {"complete"}
+    assert set(table["network"]) <= {"fnet", "segresnet"}
 
 
 def test_quality_and_speed_together(tmp_path):
@@ -162,6 +206,17 @@ def test_trials_are_runs_of_one_group_in_wandb(tmp_path):
     assert all(name.encode() in run for run in kept.values())
 
 
+@pytest.mark.parametrize("launcher", ["basic", "submitit_local"])
+def test_nothing_that_a_search_writes_says_where_it_is_kept(launcher, tmp_path):
+    settings = ["search.trials=1", "search.rungs=1", "max_epochs=1", f"hydra/launcher={launcher}"]
+    done = im2im(tmp_path, *SEARCH, *settings, f"search.storage=sqlite:///{tmp_path}/s3cret.sqlite")
+    assert done.returncode == 0, done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "s3cret.sqlite"]
+    assert (tmp_path / "s3cret.sqlite").is_file()
+    assert len(written) > 10
+    assert [path for path in written if b"s3cret" in path.read_bytes()] == []
+
+
 def test_trials_that_train_together_need_a_launcher_that_can(tmp_path):
     done = im2im(tmp_path, *SEARCH, "search.parallel=2")
     assert done.stderr.splitlines()[-1] == "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"
@@ -177,9 +232,9 @@ def test_a_search_without_m_says_so(tmp_path):
 @pytest.mark.parametrize("name", ["median", "hyperband"])
 @pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
 def test_pruners_work_for_every_kind_of_framework(name, framework, tmp_path):
-    done = im2im(tmp_path, *SEARCH, f"search.pruner={name}", f"framework={framework}", "search.trials=3")
+    done = im2im(tmp_path, *SEARCH, f"search.pruner={name}", f"framework={framework}", "search.trials=6")
     assert done.returncode == 0, done.stderr
-    assert len(pd.read_csv(result(tmp_path) / "trials.csv")) == 3
+    assert pd.read_csv(result(tmp_path) / "trials.csv")["state"].isin(["complete", "pruned"]).tolist() == [True] * 6
 
 
 def test_a_grid_is_compared(tmp_path):
@@ -199,6 +254,13 @@ def test_a_grid_is_compared(tmp_path):
         ("search.speed=true", "two objectives stop no trial early, got search.pruner=halving"),
         ("search.folds=3", "only images on disk can be divided anew"),
         ("search.storage=nothing://x", "correct search.storage"),
+        ("search.trials=0", "search.trials must be a number of at least 1, got 0; set search.trials=NUMBER"),
+        ("search.hours=night", "search.hours must be a number of at least 0.001, got night; set search.hours=NUMBER"),
+        (
+            "max_epochs=choice(1,2)",
+            "the search itself says how long each training lasts, got max_epochs to choose from; give one max_epochs",
+        ),
+        ("data.counts.test=0", "the best run is scored on test images, of which there are none"),
     ],
 )
 def test_a_search_that_cannot_be_is_told_in_one_line(argument, told, tmp_path):

@@ -40,10 +40,10 @@ def settings(arguments):
 def make(tmp_path):
     search = {"pruner": "halving", "rungs": 2, "reduction": 4, "parallel": 1, "speed": False}
 
-    def build(launcher, folds=(), **others):
+    def build(launcher, folds=(), end=math.inf, **others):
         cfg = {"hydra": {"sweep": {"dir": str(tmp_path / "it's here")}}, "max_epochs": 16, "logger": {}, "search": search | others}
         cfg |= {"quality": {"monitor": "val/pearson", "mode": "max"}, "callbacks": {"checkpoint": {}}}
-        return Trainings(OmegaConf.create(cfg), ["task=labelfree"], "search", folds, launcher, Budget(end=math.inf))
+        return Trainings(OmegaConf.create(cfg), ["task=labelfree"], "search", folds, launcher, Budget(end))
 
     return build
 
@@ -62,13 +62,28 @@ def test_a_job_is_a_command_line(make):
     assert outcome.facts == {"folder": folder, "epochs": 4, "seconds": 3.0}
 
 
-def test_a_trial_goes_on_in_its_folder(make, tmp_path):
+def test_a_trial_goes_on_in_its_folder(make):
+    launcher = Launcher(trained(0.5))
+    trainings = make(launcher)
+    folder = trainings.folder / "trials" / "3"
+    folder.mkdir(parents=True)
+    (outcome,) = trainings([Job(3, (), 16, resume=str(folder), spent=10.0)])
+    ((told,),) = launcher.batches
+    assert told["mode.resume"] == told["hydra.sweep.subdir"] == str(folder)
+    assert outcome.facts == {"folder": str(folder), "epochs": 4, "seconds": 13.0}
+
+
+def test_a_trial_of_an_earlier_command_goes_on_in_a_copy(make, tmp_path):
     launcher = Launcher(trained(0.5))
     (tmp_path / "earlier").mkdir()
-    (outcome,) = make(launcher)([Job(3, (), 16, resume=str(tmp_path / "earlier"), spent=10.0)])
+    (tmp_path / "earlier" / "last.ckpt").write_text("weights")
+    trainings = make(launcher)
+    (outcome,) = trainings([Job(3, (), 16, resume=str(tmp_path / "earlier"), spent=10.0)])
     ((told,),) = launcher.batches
-    assert told["mode.resume"] == told["hydra.sweep.subdir"] == str(tmp_path / "earlier")
-    assert outcome.facts == {"folder": str(tmp_path / "earlier"), "epochs": 4, "seconds": 13.0}
+    copied = trainings.folder / "trials" / "3"
+    assert told["mode.resume"] == told["hydra.sweep.subdir"] == str(copied)
+    assert (copied / "last.ckpt").read_text() == "weights"
+    assert outcome.facts == {"folder": str(copied), "epochs": 4, "seconds": 13.0}
 
 
 def test_a_trial_whose_folder_is_gone_begins_anew(make, tmp_path):
@@ -87,6 +102,13 @@ def test_folds_have_one_outcome_together(make, tmp_path):
     assert good.values == pytest.approx((0.5,))
     assert good.facts["seconds"] == 6.0
     assert bad.reason == "no"
+
+
+def test_a_trial_whose_time_is_over_between_its_folds_has_no_score(make, tmp_path):
+    launcher = Launcher(trained(0.4))
+    (outcome,) = make(launcher, [tmp_path / "a.csv", tmp_path / "b.csv"], end=-math.inf)([Job(0, (), 4)])
+    assert len(launcher.batches) == 1
+    assert (outcome.values, outcome.pruned, outcome.failure) == ((), True, None)
 
 
 def test_as_many_are_launched_together_as_asked_for(make):

@@ -1,8 +1,9 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests_shared import SMALL
+from tests_shared import SMALL, command
 from tests_tiny import composed
 
 from im2im.building import build
@@ -27,3 +28,12 @@ def test_whole_validation_images_are_scored_whatever_the_patch(patch, trained):
     assert found["val"]["val/pearson"] == pytest.approx(np.mean(scores), abs=1e-4)
     assert found["val"]["seconds_per_megavoxel"] > 0
     assert found["train"] == {"seconds": 1.0, "epochs": 1, "pruned": False}
+
+
+@pytest.mark.parametrize("score", [True, False])
+def test_a_training_that_the_system_may_end_is_warned_of_and_a_trial_refused(score, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("im2im.stages.train.short_of_memory", lambda *_: "a step takes 9 GB")
+    with nullcontext() if score else pytest.raises(SystemExit):
+        command(tmp_path, "task=labelfree", *SMALL, f"mode.score={score}")
+    assert "a step takes 9 GB" in capsys.readouterr().err
+    assert bool(list(tmp_path.rglob("*.ckpt"))) == score
