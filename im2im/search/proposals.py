@@ -13,10 +13,8 @@ from im2im.search.space import dimension
 
 Values = str | dict[str, list[str]]
 
-LOSSES = {
-    "Regression": ("mse_correlation", "l1_ssim", "l1", "huber", "mse"),
-    "Semantic": ("generalized_dice_focal", "dice_cross_entropy", "cross_entropy", "tversky"),
-}
+OF_INTENSITIES = ("mse_correlation", "l1_ssim", "l1", "huber", "mse")  # criteria
+OF_CLASSES = ("generalized_dice_focal", "dice_cross_entropy", "cross_entropy", "tversky")
 NORMALIZATIONS = ("standard", "percentile", "center")
 AUGMENTATIONS = ("intensity", "contrast", "flips", "strong")
 WHILE_TRAINING = ("median", "hyperband")  # compare scores of patches, which must be of one size
@@ -35,7 +33,7 @@ VARIANTS = {
     },
     "branched_erfnet": {"wide": ["network.channels=24"], "narrow": ["network.channels=8"]},
 }
-OTHERS = {"Regression": ("fnet", "unet", "attention_unet", "segresnet"), "Semantic": ("unet", "fnet", "attention_unet", "segresnet")}
+NETWORKS = ("fnet", "unet", "attention_unet", "segresnet")
 
 
 def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str], fixed: Collection[str], full: bool) -> dict[str, Values]:
@@ -48,17 +46,18 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
         fixed: Settings that somebody gave, which are left as they are.
         full: Try other networks and frameworks too, and more of everything.
     """
-    task = str(cfg.task._target_).rpartition(".")[2]
+    criterion, network = chosen.get("criterion", ""), chosen["network"]
+    intensities = criterion in OF_INTENSITIES
     space: dict[str, Values] = {
         "batch_size": _numbers([max(1, int(cfg.batch_size * factor)) for factor in ((1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25))]),
-        "criterion": _first(chosen.get("criterion", ""), LOSSES.get(task, ())),
+        "criterion": _first(criterion, OF_INTENSITIES if intensities else OF_CLASSES),
         "learning_rate": _around(float(cfg.learning_rate)),
-        "network": _networks(cfg, facts, chosen["network"], others=full and "network" not in fixed),
+        "network": _networks(cfg, facts, network, others=full and network in NETWORKS and "network" not in fixed),
         "patches": {} if OmegaConf.select(cfg, "search.pruner") in WHILE_TRAINING else _patches(cfg, facts),
         "normalization": _first(chosen["normalization"], _normalizations(facts)),
         "augmentation": _first(chosen["augmentation"], _augmentations(facts)),
     }
-    if full and task == "Regression":
+    if full and intensities:
         space["framework"] = _first(chosen["framework"], ("fcn", "pix2pix"))
     return {name: values for name, values in space.items() if values and not _given(fixed, dimension(name, values).keys)}
 
@@ -137,10 +136,10 @@ def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bo
     Small variants are the best guess for few images, and where a processor has to train them in little time.
     """
     small = _few(facts) or (facts.get("device") == "cpu" and bool(OmegaConf.select(cfg, "search.share_hours")))
-    spacing, task = facts.get("voxel_size") or [1.0], str(cfg.task._target_).rpartition(".")[2]
+    spacing = facts.get("voxel_size") or [1.0]
     flat = ("anisotropic_unet",) if cfg.spatial_dims == 3 and spacing[0] > FLAT * spacing[-1] else ()
     found: dict[str, list[str]] = {}
-    for name in dict.fromkeys((chosen, *((*OTHERS.get(task, ()), *flat) if others else ()))):
+    for name in dict.fromkeys((chosen, *((*NETWORKS, *flat) if others else ()))):
         group = [f"network={name}"] if others else []
         variants = VARIANTS.get(name, {})
         order = sorted(variants, key=lambda variant: variant == "wide") if small else list(variants)

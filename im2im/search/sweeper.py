@@ -72,6 +72,7 @@ def _without_storage(config: DictConfig) -> DictConfig:
     copied = copy.deepcopy(config)
     with flag_override(copied, ["readonly", "struct"], [False, False]):
         copied.search.storage = None
+        copied.hydra.job.override_dirname = ""  # each job has its own
         copied.hydra.overrides.task = [one for one in copied.hydra.overrides.task if not _names_storage(one)]
     return copied
 
