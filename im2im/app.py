@@ -18,6 +18,7 @@ from im2im import resolvers  # noqa: F401
 from im2im.building import build
 from im2im.nesting import leaves
 from im2im.ranks import first_process
+from im2im.settings import check_short_keys
 
 log = logging.getLogger("im2im")
 
@@ -206,33 +207,6 @@ def save(cfg: DictConfig) -> None:
 def root_of(cfg: DictConfig) -> Path | None:
     """Give the absolute folder of the data, however it was written."""
     return Path(cfg.data.root).expanduser().resolve() if cfg.data.get("root") else None
-
-
-def check_short_keys(cfg: DictConfig) -> None:
-    """Refuse short keys of the wrong kind before anything is built.
-
-    Raises:
-        ValueError: Naming the key.
-    """
-    from im2im.frameworks.schedule import seconds_of
-
-    if cfg.spatial_dims not in {2, 3}:
-        raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
-    require_numbers(cfg, ("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0))
-    lengths = cfg.voxel_size
-    fits = OmegaConf.is_list(lengths) and len(lengths) == cfg.spatial_dims and all(length > 0 for length in lengths)
-    if lengths is not None and not fits:
-        raise ValueError(f"voxel_size has {cfg.spatial_dims} positive lengths, got {lengths}; set voxel_size={[1.0] * cfg.spatial_dims}")
-    if cfg.max_time is not None:
-        seconds_of(cfg.max_time)
-
-
-def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:
-    """Raise ValueError for the first setting that is not of its kind, or too small: (key, kind, smallest)."""
-    for key, kind, smallest in wanted:
-        value = OmegaConf.select(cfg, key)
-        if not isinstance(value, kind) or isinstance(value, bool) or (value is not None and value < smallest):
-            raise ValueError(f"{key} must be a number of at least {smallest}, got {value}; set {key}=NUMBER")
 
 
 def one_line(error: BaseException) -> str:

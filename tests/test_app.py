@@ -2,10 +2,8 @@ import pytest
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
-from im2im.app import check_short_keys, one_line, read_from_data, root_of
+from im2im.app import one_line, read_from_data, root_of
 from im2im.ensemble import runs_of
-
-KEYS = {"batch_size": 1, "max_epochs": 1, "seed": 0, "learning_rate": 1e-3, "spatial_dims": 2, "max_time": None, "voxel_size": None}
 
 
 def test_the_message_meant_for_the_user_is_told_not_the_one_of_the_builder():
@@ -16,23 +14,6 @@ def test_the_message_meant_for_the_user_is_told_not_the_one_of_the_builder():
 
 def test_an_error_that_nobody_foresaw_says_its_kind_and_how_to_see_more():
     assert one_line(KeyError("x")) == "KeyError: 'x' (HYDRA_FULL_ERROR=1 shows where)"
-
-
-def test_sensible_short_keys_pass():
-    check_short_keys(OmegaConf.create({**KEYS, "max_time": "00:00:10:00", "learning_rate": 0}))
-
-
-@pytest.mark.parametrize(("key", "value"), [("batch_size", 0), ("batch_size", 1.5), ("seed", True), ("spatial_dims", 4), ("max_time", 10)])
-def test_short_keys_of_the_wrong_kind_are_refused(key, value):
-    with pytest.raises(ValueError, match=f"{key}.*got {value}"):
-        check_short_keys(OmegaConf.create({**KEYS, key: value}))
-
-
-@pytest.mark.parametrize("lengths", [0.5, [1.0], [1.0, 1.0, 1.0], [0.0, 1.0]])
-def test_a_voxel_has_a_positive_length_along_each_axis(lengths):
-    check_short_keys(OmegaConf.create({**KEYS, "voxel_size": [0.5, 0.3]}))
-    with pytest.raises(ValueError, match=r"voxel_size has 2 positive lengths, got .*; set voxel_size=\[1\.0, 1\.0\]"):
-        check_short_keys(OmegaConf.create({**KEYS, "voxel_size": lengths}))
 
 
 class Data:

@@ -19,7 +19,7 @@ LEVELS = [
     {"tuning"},
     {"ensemble"},
     {"saved"},
-    {"resolvers", "building"},
+    {"resolvers", "building", "settings"},
     {"stages"},
     {"rehearsal"},
     {"frameworks", "callbacks", "data", "inference"},
@@ -57,7 +57,7 @@ LEVELS = [
         "order_statistics",
     },
 ]
-ENTRANCE = {"__main__", "api", "search", "app", "tuning", "ensemble", "saved", "resolvers", "building"}
+ENTRANCE = {"__main__", "api", "search", "app", "tuning", "ensemble", "saved", "resolvers", "building", "settings"}
 
 
 def unit(path: Path) -> str:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import optuna
 from omegaconf import DictConfig
 
-from im2im.app import require_numbers
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.search import proposals
@@ -29,6 +29,7 @@ from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
 from im2im.search.storage import STORAGE, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
+from im2im.settings import require_numbers
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +62,11 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
-    splits = {pair.split for pair in data.pairs}
-    if not cfg.search.folds and "val" not in splits:
-        raise ValueError("a search chooses by validation images, of which there are none; set data.fractions, or search.folds=5")
-    if "test" not in splits:
-        raise ValueError(
-            "the best run is scored on test images, of which there are none; give data.root a test/ folder, or data.fractions.test"
-        )
+    splits = Counter(str(pair.split) for pair in data.pairs)
+    if not cfg.search.folds and not splits["val"]:
+        raise ValueError(f"a search chooses by validation images, got {dict(splits)}; raise data.{_amount(cfg)}.val, or set search.folds=5")
+    if not splits["test"]:
+        raise ValueError(f"the best run is scored on test images, got {dict(splits)}; raise data.{_amount(cfg)}.test")
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
     book = opened(cfg, url, settings, swept, data)
     book.repeat_killed()
@@ -83,6 +82,11 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
         log.error("%s", error)
     again = everything(cfg, data, folder) if cfg.search.retrain or cfg.search.folds else []
     return keep_best(book, trainings, again)
+
+
+def _amount(cfg: DictConfig) -> str:
+    """Name the setting that says how many images there are of each split."""
+    return "counts" if "counts" in cfg.data else "fractions"
 
 
 def refuse(cfg: DictConfig) -> None:
@@ -180,7 +184,7 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
         ValueError: If there is no trial to keep.
     """
     best, folder, metric = book.best(), trainings.folder, str(trainings.cfg.quality.monitor)
-    write_results(book, folder, metric, {}, {})  # whatever comes of the best one
+    page = write_results(book, folder, metric, {}, {})  # whatever comes of the best one
     if best is None or (others := book.running()):
         if best is None:
             raise ValueError(f"no trial was trained to its end; {folder / 'trials.csv'} says why")
@@ -195,6 +199,7 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
     for spare in folder.glob("trials/**/checkpoints/last.ckpt"):
         spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
     write_results(book, folder, metric, metrics, _commands(folder / "best"))
+    log.info("search: %s", page)
     log.info("best of %d trials: %s", len(book.counted()), " ".join(settings))
     return metrics
 

@@ -46,7 +46,7 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
         fixed: Settings that somebody gave, which are left as they are.
         full: Try other networks and frameworks too, and more of everything.
     """
-    criterion, network = chosen.get("criterion", ""), chosen["network"]
+    criterion, network = chosen.get("criterion", "") if "criterion" in cfg.task else "", chosen["network"]
     intensities = criterion in OF_INTENSITIES
     space: dict[str, Values] = {
         "batch_size": _numbers([max(1, int(cfg.batch_size * factor)) for factor in ((1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25))]),

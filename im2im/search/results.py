@@ -1,6 +1,5 @@
 """What a search leaves behind beside its best run: a table of all trials, and a page."""
 
-import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +14,12 @@ from im2im.files import replacing
 from im2im.report.search_page import Found, write_search_page
 from im2im.search.bookkeeping import UNCOUNTED, Book, is_default, value
 
-log = logging.getLogger(__name__)
-
 FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
 
 
-def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> None:
-    """Write trials.csv and search.html.
+def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
+    """Write trials.csv and search.html; gives the path of the page.
 
     Args:
         book: Of the trials.
@@ -39,7 +36,7 @@ def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, A
     found = Found(
         book.study.study_name, table, names, importance(book), metric, book.maximize, number, default, metrics.get("test", {}), commands
     )
-    log.info("search: %s", write_search_page(found, folder))
+    return write_search_page(found, folder)
 
 
 def trials(book: Book) -> pd.DataFrame:

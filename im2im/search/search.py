@@ -177,7 +177,7 @@ class Search:
             return None
         self.failures.clear()
         if not outcome.values:
-            self.book.prune(trial)
+            self.book.abandon([trial])
             return None
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
         shown = " and ".join(f"{one:.4g}" for one in outcome.values)

@@ -96,5 +96,5 @@ def kept_space(study: Study, asked: str) -> Mapping[str, Any] | None:
     while "space" not in (known := study.user_attrs) and alive(known.get("worker", {}), until - SILENT, time.time()):
         time.sleep(0.2)
     if "asked" in known and json.loads(known["asked"]) != asked:
-        raise ValueError(f"the search {study.study_name} was begun with other dimensions; choose another search.name")
+        raise ValueError(f"the search {study.study_name} was begun with another space, quality or search.speed; choose another search.name")
     return json.loads(known["space"]) if "space" in known else None

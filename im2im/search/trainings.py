@@ -52,7 +52,7 @@ class Trainings:
         for start in range(0, len(each), at_once):
             together = each[start : start + at_once]
             if start and self.budget.over:  # while the folds of one trial were trained
-                outcomes += [Outcome(pruned=True, facts=self._facts(job)) for job, _ in together]
+                outcomes += [Outcome() for _ in together]
                 continue
             returns = self.launch([self.arguments(job, fold) for job, fold in together])
             outcomes += [self._outcome(job, fold, one) for (job, fold), one in zip(together, returns, strict=True)]
@@ -61,12 +61,19 @@ class Trainings:
 
     def _taken_over(self, job: Job) -> Job:
         """Let a trial of an earlier command go on in a copy, which nothing that is left of that command writes to; anew without it."""
+        anew = replace(job, resume=None, spent=0.0)
         if job.resume is None or not Path(job.resume).is_dir():
-            return replace(job, resume=None, spent=0.0)
-        if not Path(job.resume).is_relative_to(self.folder):
-            copied = shutil.copytree(job.resume, self.folder / "trials" / str(job.trial))
-            return replace(job, resume=str(copied))
-        return job
+            return anew
+        if Path(job.resume).is_relative_to(self.folder):
+            return job
+        copied = self.folder / "trials" / str(job.trial)
+        try:
+            shutil.copytree(job.resume, copied)
+        except OSError as error:
+            log.warning("what trial %d reached cannot be copied (%s); it begins anew", job.trial, error)
+            shutil.rmtree(copied, ignore_errors=True)
+            return anew
+        return replace(job, resume=str(copied))
 
     def arguments(self, job: Job, fold: int = 0) -> list[str]:
         """Write the settings of a job."""
@@ -122,11 +129,8 @@ class Trainings:
         """Name the folder of a training: that of its trial, or one for each of its folds."""
         return self.home(job) / str(fold) if self.folds != [None] else self.home(job)
 
-    def _facts(self, job: Job) -> dict[str, Any]:
-        return {"folder": str(self.home(job)), "epochs": job.epochs}
-
     def _outcome(self, job: Job, fold: int, returned: JobReturn) -> Outcome:
-        facts = self._facts(job)
+        facts = {"folder": str(self.home(job)), "epochs": job.epochs}
         if returned.status != JobStatus.COMPLETED:
             error = returned._return_value
             return Outcome(reason=_reason(error), lost=isinstance(error, LostJobError), facts=facts)

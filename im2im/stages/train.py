@@ -39,7 +39,8 @@ def train(
         folder: The run folder.
         resume: A run folder or .ckpt to go on from, with its optimizers, epoch and random state.
         hardware: As configured, to say what was left to be chosen.
-        score: Score the test images; else the validation images only, for choosing between trainings.
+        score: Score the test images; else the validation images only, for choosing between trainings, and refuse one that memory is too
+            short for.
 
     Returns:
         The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
@@ -56,7 +57,7 @@ def train(
     with explained(data.batch_shape(framework.record["in_channels"]), trainer.strategy.root_device):
         if trainer.is_global_zero and (doubt := short_of_memory(trainer, framework, data)):
             if not score:
-                raise ValueError(doubt)  # the system would end the other trainings of a search with it
+                raise ValueError(f"out of memory, not tried: {doubt}")  # the system would end the other trainings of a search with it
             log.warning("%s", doubt)
         with together(trainer):
             trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)

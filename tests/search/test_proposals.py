@@ -14,7 +14,7 @@ SHARED = {"augmentation": "flips", "framework": "fcn"}
 CHOSEN = {
     "labelfree": {**SHARED, "network": "fnet", "criterion": "mse", "normalization": "center"},
     "semantic": {**SHARED, "network": "unet", "criterion": "generalized_dice_focal", "normalization": "percentile"},
-    "instance": {**SHARED, "network": "branched_erfnet", "normalization": "percentile", "framework": "embedseg"},
+    "instance": {**SHARED, "network": "branched_erfnet", "criterion": "mse", "normalization": "percentile", "framework": "embedseg"},
 }
 FACTS = {"size": [256, 256], "channels": [1, 1]}
 
@@ -37,6 +37,11 @@ def test_the_first_trial_is_the_default_of_the_task(task, full):
             [f"network={CHOSEN[task]['network']}"] if full and task != "instance" else []
         )
     assert dimensions["patches"].overrides(start["patches"]) == []
+
+
+def test_a_task_without_a_criterion_is_not_searched_for_one():
+    spaces = {task: propose(composed(f"task={task}"), FACTS, CHOSEN[task], (), full=True) for task in CHOSEN}
+    assert {task: "criterion" in space for task, space in spaces.items()} == {"labelfree": True, "semantic": True, "instance": False}
 
 
 def test_the_trials_that_follow_change_one_thing_each():

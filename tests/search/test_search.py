@@ -1,14 +1,13 @@
 import itertools
-import os
-import signal
+import math
 import time
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tests_searching import book, search, train, train_one, two_workers, worker
+from tests_searching import book, search, train, train_one
 
-from im2im.search import bookkeeping, workers
+from im2im.search import bookkeeping
 from im2im.search.bookkeeping import Book
 from im2im.search.halving import spaced
 from im2im.search.samplers import SAMPLERS, combinations, pruner, sampler
@@ -101,92 +100,34 @@ def test_what_was_reached_before_too_many_failures_is_kept(url):
     assert found.best().number == max(range(5), key=lambda number: bookkeeping.value(found.study.trials[number]))
 
 
-def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
-    found = book(url, 4, {"x": "interval(-5,5)"})
-    jobs: list[Job] = []
-
-    def dies(batch):
-        if batch[0].epochs == 8:
-            raise KeyboardInterrupt
-        return train(batch)
-
-    with pytest.raises(KeyboardInterrupt):
-        search(found, spaced(2, 8, 4))(dies)
-    with monkeypatch.context() as patched:
-        patched.setattr(bookkeeping, "_alive", lambda trial: False)
-        found.repeat_killed()
-    monkeypatch.undo()
-    search(found, spaced(2, 8, 4))(lambda batch: jobs.extend(batch) or train(batch))
-    best = max(found.study.trials[:4], key=lambda one: one.user_attrs["reached"]["2"][0])
-    assert [(job.epochs, job.resume) for job in jobs] == [(8, f"trials/{best.number}")]
-    assert [one.params for one in found.study.trials if one.state == TrialState.COMPLETE] == [best.params]
-    assert len(found.counted()) == 4
-
-
-def test_what_a_launcher_lost_is_trained_once_more_alone(url):
-    found = book(url, 4, {"x": "interval(-5,5)"})
-    batches: list[list[int]] = []
-
-    def loses(batch):
-        batches.append([job.trial for job in batch])
-        if 1 in batches[-1] or found.study.trials[batch[0].trial].params == found.study.trials[1].params:
-            return [Outcome(reason="the launcher lost it", lost=True) for _ in batch]
-        return train(batch)
-
-    search(found, parallel=4, failures=2)(loses)
-    assert batches == [[0, 1, 2, 3], [4], [5], [6], [7]]
-    assert states(found) == ["FAIL"] * 4 + ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
-    assert found.study.trials[5].user_attrs["reason"] == "the launcher lost it again"
-    assert len(found.counted()) == 4
-
-
-def test_the_default_stays_the_default_when_its_worker_dies_before_it_has_values(url, monkeypatch):
-    found = book(url, 2, {"x": "interval(-5,5)"})
-    found.plan([{"x": 3.0}], default=True)
-    trial = found.study.ask()  # killed before it draws
-    found.study._storage.set_trial_user_attr(trial._trial_id, "trained", False)
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
-    found.repeat_killed()
-    (again,) = found.ask(1)
-    assert again.params == {"x": 3.0}
-    assert bookkeeping.is_default(again)
-
-
-def test_two_workers_repeat_a_killed_trial_once(url, monkeypatch):
-    one, other = book(url, 4, {"x": "interval(-5,5)"}), book(url, 4, {"x": "interval(-5,5)"})
-    one.ask(1)
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
-    running = one.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-    other.repeat_killed()
-    monkeypatch.setattr(one.study, "get_trials", lambda **_: running)  # it looked before the other one acted
-    one.repeat_killed()
-    assert states(other) == ["FAIL", "WAITING"]
-
-
-def test_a_result_of_a_worker_that_was_taken_for_dead_is_left_alone(url, monkeypatch, caplog):
-    found = book(url, 1, {"x": "interval(-5,5)"})
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
-
-    def taken(batch):
-        if batch[0].trial == 0:
-            book(url, 1, {"x": "interval(-5,5)"}).repeat_killed()
-        return train(batch)
-
-    search(found)(taken)
-    assert states(found) == ["FAIL", "COMPLETE"]
-    assert "trial 0 was taken for dead by another worker" in caplog.text
-
-
 def test_trials_are_trained_together(url):
     sizes = []
     search(book(url, 7), parallel=3)(lambda batch: sizes.append(len(batch)) or train(batch))
     assert sizes == [3, 3, 1]
 
 
-def test_a_trial_without_a_score_stops_early(url):
+def test_a_planned_trial_that_the_time_left_without_a_score_is_for_the_next_command(url):
     found = book(url, 2, {"x": "interval(-5,5)"})
-    search(found)(lambda batch: [Outcome(pruned=True) if one.trial else train_one(one) for one in batch])
-    assert states(found) == ["COMPLETE", "PRUNED"]
+    found.plan([{"x": 3.0}], default=True)
+    over = search(found)
+
+    def run(batch):
+        over.end = -math.inf
+        return [Outcome() for _ in batch]
+
+    over(run)
+    assert states(found) == ["FAIL", "WAITING"]
+    assert found.counted() == []
+    search(found)(train)
+    assert bookkeeping.is_default(found.study.trials[1])
+    assert found.study.trials[1].params == {"x": 3.0}
+    assert len(found.counted()) == 2
+
+
+def test_a_trial_that_the_time_left_without_a_second_score_keeps_its_first(url):
+    found = book(url, 1, {"x": "interval(-5,5)"})
+    search(found, spaced(2, 8, 4))(lambda batch: train(batch) if batch[0].epochs == 2 else [Outcome() for _ in batch])
+    assert states(found) == ["PRUNED"]
     assert found.best().number == 0
 
 
@@ -220,73 +161,6 @@ def test_several_objectives_are_kept(url):
     assert found.best().values[0] == max(one.values[0] for one in found.study.trials)
 
 
-def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
-    found = book(url, 12, {"x": "interval(-5,5)"})
-    killed = worker(url, 0, hangs=4)
-    while len(found.study.trials) < 5 or not found.study.trials[4].user_attrs.get("trained"):
-        time.sleep(0.05)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    before = found.study.trials[:4]
-    assert states(found) == ["COMPLETE"] * 4 + ["RUNNING"]
-    found = book(url, 12, {"x": "interval(-5,5)"}, seed=1)
-    search(found)(train)
-    assert len(found.counted()) == 12
-    assert states(found) == ["COMPLETE"] * 4 + ["FAIL"] + ["COMPLETE"] * 8
-    assert found.study.trials[4].user_attrs["reason"] == "killed"
-    assert found.study.trials[5].params == found.study.trials[4].params
-    assert found.study.trials[:4] == before
-    finished = [one.params["x"] for one in found.study.trials if one.state == TrialState.COMPLETE]
-    assert len(set(finished)) == 12
-
-
-def test_a_trial_that_kills_its_worker_again_is_not_repeated_for_ever(url, monkeypatch):
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
-    for _ in range(2):
-        (trial,) = found.ask(1)
-        trial.set_user_attr("trained", True)
-        found.repeat_killed()
-    assert [one.user_attrs.get("reason") for one in found.study.trials] == ["killed", "killed again"]
-    assert len(found.counted()) == 1
-
-
-@pytest.mark.parametrize(("seen", "kept"), [(0, True), (2 * workers.SILENT, False)])
-def test_a_worker_on_another_machine_is_dead_when_it_is_silent(seen, kept, url):
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    (trial,) = found.ask(1)
-    for name, value in {"worker": {"host": "elsewhere", "pid": 1, "begun": "1"}, "seen": time.time() - seen}.items():
-        trial.set_user_attr(name, value)
-    found.repeat_killed()
-    assert (states(found) == ["RUNNING"]) == kept
-
-
-def test_a_trial_that_another_worker_has_just_begun_is_left_to_it(url):
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    found.study.ask(found.distributions)
-    found.repeat_killed()
-    assert states(found) == ["RUNNING"]
-
-
-def test_workers_say_that_they_are_alive(url, monkeypatch):
-    monkeypatch.setattr(bookkeeping, "HEARTBEAT", 0.01)
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    trials = found.ask(1)
-    trials[0].set_user_attr("seen", 0.0)
-    with found.training(trials, trials):
-        time.sleep(0.2)
-        assert found.study.trials[0].user_attrs["trained"]
-    assert found.study.trials[0].user_attrs["seen"] == pytest.approx(time.time(), abs=30)
-    assert not found.study.trials[0].user_attrs["trained"]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_two_workers_share_a_search(kind, tmp_path):
-    url = f"sqlite:///{tmp_path}/search.sqlite" if kind == "sqlite" else f"{tmp_path}/search.log"
-    book(url, 12, {"x": "interval(-5,5)"})
-    two_workers(url)
-
-
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_finds_values(name, url):
     if name == "cmaes":
@@ -304,18 +178,6 @@ def test_a_larger_total_goes_on_with_a_grid(url):
         found.plan([{"x": one} for one in "abc"])
         search(found)(lambda batch: [Outcome((0.0,), facts={"epochs": 4}) for _ in batch])
         assert [one.params["x"] for one in found.study.trials] == planned
-
-
-def test_a_planned_trial_that_another_worker_left_no_room_for_is_kept_for_later(url, monkeypatch):
-    found = book(url, 1, {"x": "choice(a,b)"})
-    for one in "ab":
-        found.study.enqueue_trial({"x": one})
-    (first,) = found.ask(1)
-    monkeypatch.setattr(found, "counted", iter([[], [0, 1]]).__next__)  # the other worker asked in between
-    assert found.ask(1) == []
-    assert first.number == 0
-    assert states(found) == ["RUNNING", "FAIL", "WAITING"]
-    assert found.study.trials[2].system_attrs["fixed_params"] == {"x": "b"}
 
 
 def test_a_grid_has_every_step_of_a_range():

@@ -47,7 +47,9 @@ def test_a_study_is_found_again_with_what_it_searches(tmp_path):
 def test_another_space_under_the_same_name_is_refused(tmp_path):
     study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
     write_down(study, asked="asked", space={"x": "interval(0,1)"})
-    with pytest.raises(ValueError, match=r"the search search was begun with other dimensions; choose another search.name"):
+    with pytest.raises(
+        ValueError, match=r"the search search was begun with another space, quality or search.speed; choose another search.name"
+    ):
         kept_space(study, "other")
 
 

@@ -1,57 +1,12 @@
 """Searches and grids from the command line, on images as small as they can be."""
 
-import os
 import re
-import subprocess
-import sys
-import time
-from pathlib import Path
 
-import optuna
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from tests_commands import SEARCH, TINY, im2im, result, telling
 from tests_shared import command
-
-HERE = Path(__file__).resolve().parents[2]
-TINY = [
-    "task=labelfree",
-    "data.counts={train: 2, val: 1, test: 6}",
-    "data.size=[32,32]",
-    "patch_size=[32,32]",
-    "data.patches_per_image=1",
-    "network.channels=4",
-    "hardware=cpu",
-]
-SEARCH = ["-m", "search=quick", "max_epochs=2", "search.rungs=2", "search.reduction=2", *TINY]
-
-
-def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
-
-
-def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    url = f"sqlite:///{folder}/multirun/search.sqlite"
-    return optuna.load_study(study_name=None, storage=url).trials if (folder / "multirun" / "search.sqlite").exists() else []
-
-
-def telling(folder: Path, secret: bytes) -> list[Path]:
-    """List the files that tell the place of a storage, which may have a password in it; the storage itself is there."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    (storage,) = [path for path in files if path.name == f"{secret.decode()}.sqlite"]
-    return [path for path in files if path != storage and secret in path.read_bytes()]
-
-
-def result(folder: Path) -> Path:
-    return max(folder.glob("multirun/*/*"))
 
 
 @pytest.fixture(scope="module")
@@ -96,29 +51,6 @@ def test_the_same_command_goes_on_to_its_total(searched):
     assert done.returncode == 0, done.stderr
     assert "3 of 4 trials are done" in done.stderr
     assert len(pd.read_csv(result(folder) / "trials.csv")) == 4
-
-
-def test_a_command_that_is_killed_in_mid_trial_goes_on_when_it_is_started_again(tmp_path):
-    again = [*SEARCH, "search.trials=3", "max_epochs=40"]
-    running = im2im_beside(tmp_path, *again)
-    while not (halfway := [one for one in trials_of(tmp_path) if one.user_attrs.get("trained") and "reached" in one.user_attrs]):
-        assert running.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.5)  # in the midst of the second half of its training
-    running.kill()
-    running.wait()
-    ended = {one.number: one for one in trials_of(tmp_path) if one.state.is_finished()}
-    done = im2im(tmp_path, *again)
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("trial")
-    counted = table[table["state"] != "killed"]
-    assert len(counted) == 3
-    assert set(counted["state"]) <= {"complete", "pruned"}
-    assert len(counted[["learning_rate", "batch_size", "criterion", "normalization", "augmentation"]].drop_duplicates()) == 3
-    assert {one.number: one for one in trials_of(tmp_path) if one.number in ended} == ended
-    (repeated,) = [one for one in trials_of(tmp_path) if one.params == halfway[0].params and one.number != halfway[0].number]
-    assert repeated.user_attrs["reached"].items() > halfway[0].user_attrs["reached"].items()
-    assert OmegaConf.load(Path(repeated.user_attrs["folder"]) / "config.yaml").mode.resume == repeated.user_attrs["folder"]
 
 
 @pytest.mark.slow
@@ -184,46 +116,6 @@ def test_quality_and_speed_together(tmp_path):
     assert "no other trial is better in one" in (result(tmp_path) / "search.html").read_text()
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_trials_are_trained_side_by_side(launcher, tmp_path):
-    settings = ["search.trials=4", "search.rungs=1", "max_epochs=1", "search.parallel=2", f"hydra/launcher={launcher}"]
-    done = im2im(tmp_path, *SEARCH, *settings, f"search.storage=sqlite:///{tmp_path}/s3cret.sqlite")
-    assert done.returncode == 0, done.stderr
-    assert telling(tmp_path, b"s3cret") == []
-    table = pd.read_csv(result(tmp_path) / "trials.csv")
-    assert table["state"].tolist() == ["complete"] * 4
-    assert not table.duplicated(["batch_size", "criterion", "learning_rate", "normalization", "augmentation"]).any()
-    assert (result(tmp_path) / "best" / "metrics.json").is_file()
-
-
-def test_a_trial_that_kills_its_process_takes_no_other_with_it(tmp_path):
-    kills = '["+callbacks.kill._target_=signal.raise_signal", "+callbacks.kill._args_=[9]"]'
-    (tmp_path / "space.yaml").write_text(f"space:\n  kind: {{good: [batch_size=4], kills: {kills}, fine: [batch_size=2]}}\n")
-    settings = ["search.space=space.yaml", "search.sampler=grid", "search.rungs=1", "max_epochs=1"]
-    done = im2im(tmp_path, *SEARCH, *settings, "search.parallel=3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=3")
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(result(tmp_path) / "trials.csv")
-    ended = table[table["reason"] != "killed"].set_index("kind")
-    assert ended["state"].to_dict() == {"good": "complete", "fine": "complete", "kills": "fail"}
-    assert "the launcher lost it" in ended["reason"]["kills"]
-
-
-def test_trials_are_runs_of_one_group_in_wandb(tmp_path):
-    settings = ["search.trials=2", "search.rungs=1", "max_epochs=1", "logger=[csv,wandb]", "logger.wandb.offline=true"]
-    done = im2im(tmp_path, *SEARCH, *settings)
-    assert done.returncode == 0, done.stderr
-    name = next(line.split()[1] for line in done.stderr.splitlines() if line.startswith("search labelfree"))
-    kept = {path.parents[2].name: path.read_bytes() for path in result(tmp_path).glob("**/run-*.wandb")}
-    assert {"0", "1"} <= kept.keys()
-    assert all(name.encode() in run for run in kept.values())
-
-
-def test_trials_that_train_together_need_a_launcher_that_can(tmp_path):
-    done = im2im(tmp_path, *SEARCH, "search.parallel=2")
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"
-
-
 def test_a_search_without_m_says_so(tmp_path):
     done = im2im(tmp_path, "search=quick", *TINY)
     assert done.stderr.splitlines()[-1] == "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"
@@ -256,13 +148,13 @@ def test_a_grid_is_compared(tmp_path):
         ("search.speed=true", "two objectives stop no trial early, got search.pruner=halving"),
         ("search.folds=3", "only images on disk can be divided anew"),
         ("search.storage=nothing://x", "correct search.storage"),
-        ("search.trials=0", "search.trials must be a number of at least 1, got 0; set search.trials=NUMBER"),
+        ("search.trials=0", "search.trials must be a whole number of at least 1, got 0; set search.trials=NUMBER"),
         ("search.hours=night", "search.hours must be a number of at least 0.001, got night; set search.hours=NUMBER"),
         (
             "max_epochs=choice(1,2)",
             "the search itself says how long each training lasts, got max_epochs to choose from; give one max_epochs",
         ),
-        ("data.counts.test=0", "the best run is scored on test images, of which there are none"),
+        ("data.counts.test=0", "the best run is scored on test images, got {'train': 2, 'val': 1}; raise data.counts.test"),
     ],
 )
 def test_a_search_that_cannot_be_is_told(argument, told, tmp_path):

@@ -6,7 +6,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from im2im.search.budget import Budget
-from im2im.search.search import Job
+from im2im.search.search import Job, Outcome
 from im2im.search.trainings import LostJobError, Trainings
 
 
@@ -86,6 +86,19 @@ def test_a_trial_of_an_earlier_command_goes_on_in_a_copy(make, tmp_path):
     assert outcome.facts == {"folder": str(copied), "epochs": 4, "seconds": 13.0}
 
 
+def test_a_trial_that_cannot_be_copied_begins_anew(make, tmp_path, caplog):
+    launcher = Launcher(trained(0.5))
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "last.ckpt").symlink_to("gone")
+    trainings = make(launcher)
+    (outcome,) = trainings([Job(3, (), 16, resume=str(tmp_path / "earlier"), spent=10.0)])
+    ((told,),) = launcher.batches
+    assert told["mode.resume"] is None
+    assert outcome.facts["seconds"] == 3.0
+    assert not (trainings.folder / "trials" / "3").exists()
+    assert "trial 3" in caplog.text
+
+
 def test_a_trial_whose_folder_is_gone_begins_anew(make, tmp_path):
     launcher = Launcher(trained(0.5))
     (outcome,) = make(launcher)([Job(3, (), 16, resume=str(tmp_path / "gone"), spent=10.0)])
@@ -108,7 +121,8 @@ def test_a_trial_whose_time_is_over_between_its_folds_has_no_score(make, tmp_pat
     launcher = Launcher(trained(0.4))
     (outcome,) = make(launcher, [tmp_path / "a.csv", tmp_path / "b.csv"], end=-math.inf)([Job(0, (), 4)])
     assert len(launcher.batches) == 1
-    assert (outcome.values, outcome.pruned, outcome.failure) == ((), True, None)
+    assert outcome == Outcome()
+    assert outcome.failure is None
 
 
 def test_as_many_are_launched_together_as_asked_for(make):

@@ -1,0 +1,48 @@
+"""Command lines of searches on images as small as they can be, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+
+HERE = Path(__file__).resolve().parents[1]
+TINY = [
+    "task=labelfree",
+    "data.counts={train: 2, val: 1, test: 6}",
+    "data.size=[32,32]",
+    "patch_size=[32,32]",
+    "data.patches_per_image=1",
+    "network.channels=4",
+    "hardware=cpu",
+]
+SEARCH = ["-m", "search=quick", "max_epochs=2", "search.rungs=2", "search.reduction=2", *TINY]
+
+
+def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+
+def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    begun = list(folder.glob("multirun/*/*/space.yaml"))  # written after the study
+    return optuna.load_study(study_name=None, storage=f"sqlite:///{folder}/multirun/search.sqlite").trials if begun else []
+
+
+def telling(folder: Path, secret: bytes) -> list[Path]:
+    """List the files that tell the place of a storage, which may have a password in it; the storage itself is there."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    (storage,) = [path for path in files if path.name == f"{secret.decode()}.sqlite"]
+    return [path for path in files if path != storage and secret in path.read_bytes()]
+
+
+def result(folder: Path) -> Path:
+    return max(folder.glob("multirun/*/*"))
