@@ -68,7 +68,7 @@ class OpenVino:
 
     Args:
         network: BC(Z)YX → BC'(Z)YX, on a CPU.
-        precision: "bf16", where the CPU computes in it; None: single.
+        precision: "bf16", where OpenVINO computes in it on this CPU; None: single.
 
     Raises:
         ValueError: When called, OpenVINO does not know a layer.
@@ -76,6 +76,9 @@ class OpenVino:
 
     def __init__(self, network: nn.Module, precision: str | None) -> None:
         self.network, self.hint = copy.deepcopy(network), precision or "f32"
+        if precision == "bf16" and not openvino_computes_bfloat16():
+            log.info("inference.engine=openvino: it has no inference.precision=bf16 on this CPU, and computes in single precision")
+            self.hint = "f32"
         self.programs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self.one_at_a_time = Lock()
 
@@ -119,6 +122,13 @@ class OpenVino:
         except (RuntimeError, OpConversionFailure) as error:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(f"OpenVINO cannot compute the network, got: {reason}; set inference.engine=null") from error
+
+
+def openvino_computes_bfloat16() -> bool:
+    """Tell whether OpenVINO computes in bfloat16 on this CPU."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _look(thin: list[bool], convolution: nn.Conv3d, inputs: tuple[Tensor, ...]) -> None:
