@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Result
-from benchmarks.page import write
+from benchmarks.page import ROWS, write
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks" / "results.json"  # the last figures of every row
@@ -39,7 +39,7 @@ def run(script: str) -> list[Result]:
 
 def main() -> None:
     """Run the rows that were asked for, all by default, and write the page of all that are known."""
-    rows = {int(row) for row in sys.argv[sys.argv.index("--only") + 1].split(",")} if "--only" in sys.argv else set(range(1, 19))
+    rows = {int(row) for row in sys.argv[sys.argv.index("--only") + 1].split(",")} if "--only" in sys.argv else set(range(1, ROWS + 1))
     kept = [Result(**row) for row in json.loads(KEPT.read_text())] if KEPT.exists() else []
     for script, theirs in SCRIPTS.items():
         if rows & set(theirs) and (ROOT / "benchmarks" / f"{script}.py").exists():

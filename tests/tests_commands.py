@@ -20,16 +20,24 @@ TINY = [
 SEARCH = ["-m", "search=quick", "max_epochs=2", "search.rungs=2", "search.reduction=2", *TINY]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+
+
 def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "im2im", *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
 def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(folder), stderr=subprocess.DEVNULL)
 
 
 def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:

@@ -26,6 +26,10 @@ def book(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize"
     return found
 
 
+def states(found: Book) -> list[str]:
+    return [one.state.name for one in found.study.trials]
+
+
 def train(jobs):
     """Train jobs."""
     return [train_one(job) for job in jobs]

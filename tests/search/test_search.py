@@ -5,7 +5,7 @@ import time
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tests_searching import book, search, train, train_one
+from tests_searching import book, search, states, train, train_one
 
 from im2im.search import bookkeeping
 from im2im.search.bookkeeping import Book
@@ -14,15 +14,6 @@ from im2im.search.samplers import SAMPLERS, combinations, pruner, sampler
 from im2im.search.search import Job, Outcome, TooManyFailuresError
 from im2im.search.space import space_of
 from im2im.search.storage import open_study
-
-
-def states(found: Book) -> list[str]:
-    return [one.state.name for one in found.study.trials]
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/search.sqlite"
 
 
 def test_options_that_fail_are_recorded_with_their_reason_and_do_not_stop_the_search(url):

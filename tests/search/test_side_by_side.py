@@ -54,6 +54,7 @@ def test_a_trial_that_kills_its_process_takes_no_other_with_it(tmp_path):
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     ended = table[table["reason"] != "killed"].set_index("kind")
     assert ended["state"].to_dict() == {"good": "complete", "kills": "fail"}
+    assert set(table.loc[table["reason"] == "killed", "state"]) == {"killed"}
     assert "the launcher lost it" in ended["reason"]["kills"]
 
 

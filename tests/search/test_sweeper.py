@@ -91,6 +91,7 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
     assert all(set(one.index[one == "test"]) == set(splits[0].index[splits[0] == "test"]) for one in splits)
     best = pd.read_csv(home / "best" / "splits.csv")["split"].value_counts()
     assert best["train"] == len(validated[0] | validated[1])
+    assert "Trial 0, " in (home / "search.html").read_text()  # its picture
     assert "val" not in best
 
 

@@ -56,6 +56,7 @@ def test_a_job_is_a_command_line(make):
     folder = str(trainings.folder / "trials" / "3")
     assert (told["task"], told["batch_size"], told["max_epochs"], told["max_time"], told["mode.resume"]) == ("labelfree", 4, 4, None, None)
     assert told["hydra.sweep.subdir"] == folder
+    assert told["search.storage"] is None  # wherever it was given
     assert told["callbacks.checkpoint.monitor"] == "val/pearson"
     assert "callbacks.early_stopping.monitor" not in told
     assert outcome.values == (0.5,)

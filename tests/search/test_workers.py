@@ -6,21 +6,11 @@ import time
 
 import pytest
 from optuna.trial import TrialState
-from tests_searching import book, search, train, two_workers, worker
+from tests_searching import book, search, states, train, two_workers, worker
 
 from im2im.search import bookkeeping, workers
-from im2im.search.bookkeeping import Book
 from im2im.search.halving import spaced
 from im2im.search.search import Job, Outcome
-
-
-def states(found: Book) -> list[str]:
-    return [one.state.name for one in found.study.trials]
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/search.sqlite"
 
 
 def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
