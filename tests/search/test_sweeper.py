@@ -97,11 +97,11 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
 
 def test_networks_to_choose_from_take_the_place_of_those_that_are_proposed(tmp_path):
     settings = [one for one in SEARCH if not one.startswith("network")]
-    done = im2im(tmp_path, *settings, "network=choice(fnet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
+    done = im2im(tmp_path, *settings, "network=choice(unet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     assert set(table["state"]) == {"complete"}
-    assert set(table["network"]) <= {"fnet", "segresnet"}
+    assert set(table["network"]) <= {"unet", "segresnet"}
 
 
 def test_quality_and_speed_together(tmp_path):
