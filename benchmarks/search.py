@@ -13,10 +13,10 @@ import numpy as np
 import optuna
 
 from benchmarks.measure import Result, report
-from im2im.search.bookkeeping import Book
 from im2im.search.halving import Rungs, spaced
 from im2im.search.samplers import sampler
 from im2im.search.search import Job, Outcome, Search, TooManyFailuresError
+from im2im.search.trials import Trials
 
 SEEDS, EPOCHS, WHOLE = 20, 27, 16  # of the budget: so many whole trainings
 SPACE = {
@@ -68,11 +68,11 @@ def found(seed: int, name: str, plan: Rungs) -> float:
     """Search until the budget is spent; gives the true quality of the configuration that it chose."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    book, surrogate = Book(study, SPACE, 10_000), Surrogate(seed)
+    trials, surrogate = Trials(study, SPACE, 10_000), Surrogate(seed)
     study.sampler = sampler(name, seed)
     with suppress(TooManyFailuresError):  # the budget is spent
-        Search(book, plan, 1, math.inf, max_failures=1)(surrogate)
-    best = book.best()
+        Search(trials, plan, 1, math.inf, max_failures=1)(surrogate)
+    best = trials.best()
     return float(best.user_attrs["true"]) if best is not None else 0.0
 
 

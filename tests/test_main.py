@@ -51,6 +51,8 @@ def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
         (["run=nowhere"], "there is nothing at run=nowhere"),
         (["mode=predict"], "mode=predict needs input="),
         (["network=[fnet"], "network=[fnet"),
+        (["search=quick"], "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"),
+        (["-m", "search=quick", "search.trials=0"], "search.trials must be a whole number of at least 1, got 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

@@ -1,11 +1,14 @@
-"""Command lines of searches on images as small as they can be, each in a process of its own."""
+"""Command lines of searches on images as small as they can be."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import optuna
+from tests_shared import command
 
 HERE = Path(__file__).resolve().parents[1]
 TINY = [
@@ -24,20 +27,21 @@ def environment(folder: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
 
 
-def im2im(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "im2im", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def im2im(folder: Path, *arguments: str) -> str:
+    """Run a command line that ends well within this process; gives what it tells."""
+    told = io.StringIO()
+    with redirect_stderr(told):
+        command(folder, *arguments)
+    return told.getvalue()
+
+
+def im2im_alone(folder: Path, *arguments: str) -> None:
+    """Run a command line that ends well in a process of its own, as one must that starts others."""
+    assert im2im_beside(folder, *arguments).wait(timeout=300) == 0
 
 
 def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(folder), stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(folder))
 
 
 def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:

@@ -9,24 +9,24 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from im2im.search.bookkeeping import Book
 from im2im.search.halving import Rungs
 from im2im.search.samplers import sampler
 from im2im.search.search import Job, Outcome, Search
 from im2im.search.storage import open_study
+from im2im.search.trials import Trials
 
 SPACE = {"x": "interval(-5,5)", "kind": "choice(good,bad,raises,nan,memory)"}
 WHOLE = Rungs((4,), 3)
 
 
-def book(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize",)) -> Book:
+def trials_in(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize",)) -> Trials:
     study, _ = open_study(url, "search", optuna.pruners.NopPruner(), directions)
-    found = Book(study, space, trials)
+    found = Trials(study, space, trials)
     study.sampler = sampler(name, seed)
     return found
 
 
-def states(found: Book) -> list[str]:
+def states(found: Trials) -> list[str]:
     return [one.state.name for one in found.study.trials]
 
 
@@ -47,15 +47,15 @@ def train_one(job: Job) -> Outcome:
     return Outcome((math.nan if kind == "nan" else value,), facts={"epochs": job.epochs, "folder": f"trials/{job.trial}"})
 
 
-def search(found: Book, plan=WHOLE, parallel=1, seconds=math.inf, failures=100) -> Search:
+def search(found: Trials, plan=WHOLE, parallel=1, seconds=math.inf, failures=100) -> Search:
     return Search(found, plan, parallel, time.monotonic() + seconds, failures)
 
 
 WORKER = """
 import sys, time
 sys.path[:0] = {path}
-from tests_searching import Book, WHOLE, book, search, train
-found = book({url!r}, 12, {{"x": "interval(-5,5)"}}, seed={seed})
+from tests_searching import Trials, WHOLE, trials_in, search, train
+found = trials_in({url!r}, 12, {{"x": "interval(-5,5)"}}, seed={seed})
 found.study.set_user_attr("ready {seed}", True)
 while sum(name.startswith("ready") for name in found.study.user_attrs) < {workers}:
     time.sleep(0.05)
@@ -72,7 +72,7 @@ def worker(url, seed, workers=1, hangs=None) -> subprocess.Popen:
 def two_workers(url):
     running = [worker(url, seed, workers=2) for seed in (1, 2)]
     assert [process.wait(timeout=120) for process in running] == [0, 0]
-    found = book(url, 12, {"x": "interval(-5,5)"})
+    found = trials_in(url, 12, {"x": "interval(-5,5)"})
     done = [one for one in found.study.trials if one.state == TrialState.COMPLETE]
     assert len(done) == 12
     assert len({one.params["x"] for one in done}) == 12

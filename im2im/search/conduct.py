@@ -18,7 +18,6 @@ from omegaconf import DictConfig
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.search import proposals
-from im2im.search.bookkeeping import Book
 from im2im.search.budget import budget, lengths
 from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
@@ -29,6 +28,7 @@ from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
 from im2im.search.storage import STORAGE, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
+from im2im.search.trials import Trials
 from im2im.settings import require_numbers
 
 log = logging.getLogger(__name__)
@@ -68,20 +68,20 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     if not splits["test"]:
         raise ValueError(f"the best run is scored on test images, got {dict(splits)}; raise data.{_amount(cfg)}.test")
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
-    book = opened(cfg, url, settings, swept, data)
-    book.repeat_killed()
-    write_space(folder / "space.yaml", book.space, json.loads(book.study.user_attrs["fingerprint"]))
+    trials = opened(cfg, url, settings, swept, data)
+    trials.repeat_killed()
+    write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
     rungs = _rungs(cfg)
     given_epochs = any(setting.startswith("max_epochs=") for setting in settings)
-    hours = budget(cfg, rungs, book.total - len(book.counted()), given_epochs)
-    trainings = Trainings(cfg, settings, book.study.study_name, write_folds(cfg, data, folder), launch, hours)
-    search = Search(book, rungs, cfg.search.parallel, hours.end, cfg.search.max_failures)
+    hours = budget(cfg, rungs, trials.total - len(trials.counted()), given_epochs)
+    trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
+    search = Search(trials, rungs, cfg.search.parallel, hours.end, cfg.search.max_failures)
     try:
         search(trainings)
     except TooManyFailuresError as error:
         log.error("%s", error)
     again = everything(cfg, data, folder) if cfg.search.retrain or cfg.search.folds else []
-    return keep_best(book, trainings, again)
+    return keep_best(trials, trainings, again)
 
 
 def _amount(cfg: DictConfig) -> str:
@@ -103,7 +103,7 @@ def refuse(cfg: DictConfig) -> None:
         raise ValueError("there are no hours to share, got search.hours=null beside search.share_hours=true; give search.hours")
 
 
-def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Book:
+def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Trials:
     """Begin a search, or go on with the same one: its space is the one that it began with."""
     directions = ["maximize" if cfg.quality.mode == "max" else "minimize", *(["minimize"] if cfg.search.speed else [])]
     asked = _digest([sorted(swept.items()), _edited(cfg), str(cfg.quality.monitor), directions])
@@ -115,23 +115,23 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
         if space is None:
             facts, space, starts = _proposed(cfg, swept, [setting.partition("=")[0].lstrip("+") for setting in settings], data)
             write_down(study, fingerprint=facts, starts=starts, asked=asked)
-        book = Book(study, space, cfg.search.trials)
+        trials = Trials(study, space, cfg.search.trials)
         study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
     except BaseException:
         if new:
             optuna.delete_study(study_name=name, storage=study._storage)
         raise
     if cfg.search.sampler == "grid":
-        grid = combinations(book.dimensions, cfg.seed)
-        book.total = min(book.total, len(grid))
-        book.plan(grid)
+        grid = combinations(trials.dimensions, cfg.seed)
+        trials.total = min(trials.total, len(grid))
+        trials.plan(grid)
     else:
-        book.plan(kept_starts(study), default=not swept)
+        trials.plan(kept_starts(study), default=not swept)
     if begins:
         write_down(study, space=space)  # last: other workers wait for it
-    done = len(book.counted())
-    log.info("search %s in %s: %s", name, shown(url), f"{done} of {book.total} trials are done" if done else f"{book.total} trials")
-    return book
+    done = len(trials.counted())
+    log.info("search %s in %s: %s", name, shown(url), f"{done} of {trials.total} trials are done" if done else f"{trials.total} trials")
+    return trials
 
 
 def study_name(task: str, settings: Sequence[str], asked: str, data: ImageData) -> str:
@@ -172,20 +172,20 @@ def _rungs(cfg: DictConfig) -> Rungs:
     return lengths(cfg) if cfg.search.pruner == "halving" else Rungs((cfg.max_epochs,), cfg.search.reduction)
 
 
-def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[str, Any]:
+def keep_best(trials: Trials, trainings: Trainings, again: Sequence[str]) -> dict[str, Any]:
     """Score the best trial on the test images, as a run of its own, and write what all came to.
 
     Args:
-        book: Of the trials.
+        trials: Of the search.
         trainings: That made them.
         again: Settings with which the best configuration is trained anew; none where its trial is the run.
 
     Raises:
         ValueError: If there is no trial to keep.
     """
-    best, folder, metric = book.best(), trainings.folder, str(trainings.cfg.quality.monitor)
-    page = write_results(book, folder, metric, {}, {})  # whatever comes of the best one
-    if best is None or (others := book.running()):
+    best, folder, metric = trials.best(), trainings.folder, str(trainings.cfg.quality.monitor)
+    page = write_results(trials, folder, metric, {}, {})  # whatever comes of the best one
+    if best is None or (others := trials.running()):
         if best is None:
             raise ValueError(f"no trial was trained to its end; {folder / 'trials.csv'} says why")
         log.info("other workers still train %d trials; the last of them to end writes best/, and so does this command again", others)
@@ -193,14 +193,14 @@ def keep_best(book: Book, trainings: Trainings, again: Sequence[str]) -> dict[st
     home = Path(best.user_attrs["folder"])
     if copied := home.is_dir() and not again:
         shutil.copytree(home, folder / "best")
-    settings = tuple(setting for one in book.dimensions for setting in one.overrides(best.params[one.name]))
+    settings = tuple(setting for one in trials.dimensions for setting in one.overrides(best.params[one.name]))
     job = Job(best.number, settings, best.user_attrs["epochs"], resume=str(folder / "best") if copied else None)
     metrics = trainings.score(job, folder / "best", again)
     for spare in folder.glob("trials/**/checkpoints/last.ckpt"):
         spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
-    write_results(book, folder, metric, metrics, _commands(folder / "best"))
+    write_results(trials, folder, metric, metrics, _commands(folder / "best"))
     log.info("search: %s", page)
-    log.info("best of %d trials: %s", len(book.counted()), " ".join(settings))
+    log.info("best of %d trials: %s", len(trials.counted()), " ".join(settings))
     return metrics
 
 

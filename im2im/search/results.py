@@ -12,63 +12,73 @@ from optuna.trial import FrozenTrial, TrialState
 
 from im2im.files import replacing
 from im2im.report.search_page import Found, write_search_page
-from im2im.search.bookkeeping import UNCOUNTED, Book, is_default, value
+from im2im.search.trials import UNCOUNTED, Trials, is_default, value
 
 FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
 
 
-def write_results(book: Book, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
+def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
     """Write trials.csv and search.html; gives the path of the page.
 
     Args:
-        book: Of the trials.
+        trials: Of the search.
         folder: Gets both.
         metric: What the value of a trial is, as it is logged.
         metrics: Of the best run, as in metrics.json.
         commands: What can be done with the best run → the command line.
     """
-    table, best = trials(book), book.best()
+    table, best = table_of(trials), trials.best()
     with replacing(folder / "trials.csv") as path:
         table.to_csv(path, index=False)
-    names, number = tuple(book.distributions), None if best is None else best.number
-    default = next((one.number for one in book.study.get_trials(deepcopy=False) if is_default(one) and value(one) is not None), None)
+    names, number = tuple(trials.distributions), None if best is None else best.number
+    default = next((one.number for one in trials.study.get_trials(deepcopy=False) if is_default(one) and value(one) is not None), None)
     found = Found(
-        book.study.study_name, table, names, importance(book), metric, book.maximize, number, default, metrics.get("test", {}), commands
+        trials.study.study_name,
+        table,
+        names,
+        importance(trials),
+        metric,
+        trials.maximize,
+        number,
+        default,
+        metrics.get("test", {}),
+        commands,
     )
     return write_search_page(found, folder)
 
 
-def trials(book: Book) -> pd.DataFrame:
+def table_of(trials: Trials) -> pd.DataFrame:
     """List the trials that were begun: how each ended, its value, its length, what it differs by, why it failed, its folder."""
-    begun = [one for one in book.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
-    if len(book.study.directions) == 1:
-        return pd.DataFrame([_row(trial, list(book.distributions)) for trial in begun], columns=_columns(book))
-    unbeaten = {one.number for one in book.study.best_trials}
+    begun = [one for one in trials.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
+    if len(trials.study.directions) == 1:
+        return pd.DataFrame([_row(trial, list(trials.distributions)) for trial in begun], columns=_columns(trials))
+    unbeaten = {one.number for one in trials.study.best_trials}
     rows = [
-        {**_row(one, list(book.distributions)), "seconds_per_megavoxel": _second(one), "unbeaten": one.number in unbeaten} for one in begun
+        {**_row(one, list(trials.distributions)), "seconds_per_megavoxel": _second(one), "unbeaten": one.number in unbeaten}
+        for one in begun
     ]
-    return pd.DataFrame(rows, columns=[*_columns(book), "seconds_per_megavoxel", "unbeaten"])
+    return pd.DataFrame(rows, columns=[*_columns(trials), "seconds_per_megavoxel", "unbeaten"])
 
 
-def _columns(book: Book) -> list[str]:
-    return ["trial", "state", "value", *book.distributions, *FACTS]
+def _columns(trials: Trials) -> list[str]:
+    return ["trial", "state", "value", *trials.distributions, *FACTS]
 
 
 def _second(trial: FrozenTrial) -> float | None:
     return trial.values[1] if trial.values else None
 
 
-def importance(book: Book) -> dict[str, float]:
+def importance(trials: Trials) -> dict[str, float]:
     """Give the share of each choice in how trials differ; nothing where too few trials tell.
 
     By PED-ANOVA (Watanabe et al., IJCAI 2023), of short trainings too.
     """
-    done = [one for one in book.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
+    done = [one for one in trials.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
     if len(done) < ENOUGH or len({value(one) for one in done}) < 2:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize" if book.maximize else "minimize")
+    study = optuna.create_study(direction="maximize" if trials.maximize else "minimize")
     study.add_trials([optuna.create_trial(params=one.params, distributions=one.distributions, value=value(one)) for one in done])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -10,8 +10,8 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
-from im2im.search.bookkeeping import Book, is_default
 from im2im.search.halving import Rungs
+from im2im.search.trials import Trials, is_default
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +71,16 @@ class Search:
     """Goes on until all trials are done, the time is over, or too many fail one after the other.
 
     Args:
-        book: Of the trials.
+        trials: Of the search.
         rungs: How long they train before some of them stop.
         parallel: Trials that are trained at the same time.
         end: When no further training begins, by the monotonic clock.
         max_failures: In a row.
     """
 
-    def __init__(self, book: Book, rungs: Rungs, parallel: int, end: float, max_failures: int) -> None:
-        self.book, self.rungs, self.parallel, self.max_failures = book, rungs, parallel, max_failures
-        self.dimensions = {one.name: one for one in book.dimensions}
+    def __init__(self, trials: Trials, rungs: Rungs, parallel: int, end: float, max_failures: int) -> None:
+        self.trials, self.rungs, self.parallel, self.max_failures = trials, rungs, parallel, max_failures
+        self.dimensions = {one.name: one for one in trials.dimensions}
         self.end, self.failures = end, list[str]()  # in a row
 
     def __call__(self, run: Run) -> None:
@@ -94,8 +94,8 @@ class Search:
         """
         going = True
         while going:
-            self.book.repeat_killed()
-            self.book.combine(self.rungs.epochs[0])
+            self.trials.repeat_killed()
+            self.trials.combine(self.rungs.epochs[0])
             going = self._bracket(run)
 
     def _bracket(self, run: Run) -> bool:
@@ -104,7 +104,7 @@ class Search:
         size = max(self.rungs.bracket, self.parallel)
         try:
             ranked: Ranked = []
-            while len(begun) < size and time.monotonic() < self.end and (some := self.book.ask(min(self.parallel, size - len(begun)))):
+            while len(begun) < size and time.monotonic() < self.end and (some := self.trials.ask(min(self.parallel, size - len(begun)))):
                 begun += some
                 ranked += self._train(some, 0, run, begun)
             for rung in range(1, len(self.rungs.epochs)):
@@ -112,7 +112,7 @@ class Search:
                 for start in range(0, len(trials), self.parallel):
                     ranked += self._train(trials[start : start + self.parallel], rung, run, begun)
         except TooManyFailuresError:
-            self.book.abandon(begun)
+            self.trials.abandon(begun)
             raise
         return bool(begun)
 
@@ -122,7 +122,7 @@ class Search:
         on += [place for place, (trial, _) in enumerate(ranked) if is_default(trial) and place not in on]  # others are compared with it
         for place, (trial, _) in enumerate(ranked):
             if place not in on:
-                self.book.prune(trial)
+                self.trials.prune(trial)
         return [ranked[place][0] for place in on]
 
     def _train(self, trials: Sequence[Trial], rung: int, run: Run, begun: Sequence[Trial]) -> Ranked:
@@ -134,10 +134,10 @@ class Search:
         waiting = [trial for trial in trials if trial.number not in outcomes]
         if rung and time.monotonic() >= self.end:
             for trial in trials:
-                self.book.prune(trial)
+                self.trials.prune(trial)
             return []
         for together in self._batches(waiting):
-            with self.book.training(together, begun):
+            with self.trials.training(together, begun):
                 found = run([self._job(trial, epochs) for trial in together])
             outcomes |= {trial.number: outcome for trial, outcome in zip(together, found, strict=True)}
         judged = [(trial, self._judge(trial, outcomes[trial.number], rung)) for trial in trials]
@@ -168,28 +168,28 @@ class Search:
     def _keep(self, trial: Trial, outcome: Outcome, rung: int) -> float | None:
         for name, fact in outcome.facts.items():
             trial.set_user_attr(name, fact)
-        if outcome.lost and self.book.lose(trial, str(outcome.reason)):
+        if outcome.lost and self.trials.lose(trial, str(outcome.reason)):
             return None
         if outcome.failure is not None:
             log.warning("trial %d failed: %s", trial.number, outcome.failure)
-            self.book.fail(trial, outcome.failure)
+            self.trials.fail(trial, outcome.failure)
             self.failures.append(outcome.failure)
             return None
         self.failures.clear()
         if not outcome.values:
-            self.book.abandon([trial])
+            self.trials.abandon([trial])
             return None
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
         shown = " and ".join(f"{one:.4g}" for one in outcome.values)
         log.info("trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", epochs), shown)
         trial.set_user_attr("reached", {**trial.user_attrs.get("reached", {}), str(epochs): list(outcome.values)})
         if outcome.pruned:
-            self.book.prune(trial)
+            self.trials.prune(trial)
         elif last:
-            self.book.complete(trial, outcome.values)
+            self.trials.complete(trial, outcome.values)
         elif len(outcome.values) == 1:
             trial.report(outcome.values[0], epochs)
-        return None if outcome.pruned else outcome.values[0] * (1 if self.book.maximize else -1)
+        return None if outcome.pruned else outcome.values[0] * (1 if self.trials.maximize else -1)
 
     def _refuse_to_go_on(self) -> None:
         """Raise TooManyFailuresError after too many failures in a row."""

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests_searching import book, two_workers
+from tests_searching import trials_in, two_workers
 
 pytestmark = pytest.mark.postgresql
 
@@ -38,5 +38,5 @@ def server():
 
 
 def test_two_workers_share_a_search_on_a_server(server):
-    book(server, 12, {"x": "interval(-5,5)"})
+    trials_in(server, 12, {"x": "interval(-5,5)"})
     two_workers(server)

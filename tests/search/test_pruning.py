@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import optuna
 import pytest
 import torch
-from tests_searching import book
+from tests_searching import trials_in
 from tests_shared import SMALL, SMALL_GAN, command
 
 from im2im.search.pruning import Pruning
@@ -25,7 +25,7 @@ def callback(pruner="median", trial=0):
 def found(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/search.sqlite"
     monkeypatch.setenv(STORAGE, url)
-    return book(url, 8, {"x": "interval(-5,5)"})
+    return trials_in(url, 8, {"x": "interval(-5,5)"})
 
 
 def test_a_trial_that_is_worse_than_most_stops(found):

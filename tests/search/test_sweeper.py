@@ -12,13 +12,11 @@ from tests_shared import command
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
-    done = im2im(folder, *SEARCH, "search.trials=3")
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    return folder, im2im(folder, *SEARCH, "search.trials=3")
 
 
 def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
-    folder, done = searched
+    folder, told = searched
     home = result(folder)
     table = pd.read_csv(home / "trials.csv")
     assert len(table) == 3
@@ -30,7 +28,7 @@ def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
     page = (home / "search.html").read_text()
     assert "The best configuration" in page
     assert "<script" not in page
-    assert f"best of 3 trials: batch_size={best['batch_size']} criterion={best['criterion']}" in done.stderr
+    assert f"best of 3 trials: batch_size={best['batch_size']} criterion={best['criterion']}" in told
 
 
 def test_the_first_trial_is_the_default(searched):
@@ -41,15 +39,12 @@ def test_the_first_trial_is_the_default(searched):
 def test_the_best_run_predicts(searched):
     folder, _ = searched
     run = result(folder) / "best"
-    done = im2im(folder, "mode=evaluate", f"run={run}")
-    assert done.returncode == 0, done.stderr
+    im2im(folder, "mode=evaluate", f"run={run}")
 
 
 def test_the_same_command_goes_on_to_its_total(searched):
     folder, _ = searched
-    done = im2im(folder, *SEARCH, "search.trials=4")
-    assert done.returncode == 0, done.stderr
-    assert "3 of 4 trials are done" in done.stderr
+    assert "3 of 4 trials are done" in im2im(folder, *SEARCH, "search.trials=4")
     assert len(pd.read_csv(result(folder) / "trials.csv")) == 4
 
 
@@ -60,8 +55,7 @@ def test_options_that_fail_do_not_stop_a_search(tmp_path):
         "    memory: ['patch_size=[4000000,4000000]']\n"
     )
     arguments = [one for one in SEARCH if not one.startswith("patch_size")]
-    done = im2im(tmp_path, *arguments, "search.space=space.yaml", "search.sampler=grid", "search.trials=9", "search.pruner=none")
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *arguments, "search.space=space.yaml", "search.sampler=grid", "search.trials=9", "search.pruner=none")
     table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("kind")
     assert table.loc["good", "state"] == "complete"
     assert set(table.drop("good")["state"]) == {"fail"}
@@ -72,8 +66,7 @@ def test_options_that_fail_do_not_stop_a_search(tmp_path):
 
 def test_a_choice_that_does_not_compose_is_a_failed_trial(tmp_path):
     (tmp_path / "space.yaml").write_text("space:\n  kind: {good: [network.channels=4], bad: [network.nosuch=3]}\n")
-    done = im2im(tmp_path, *SEARCH, "search.space=space.yaml", "search.sampler=grid", "search.rungs=1", "search.trials=2")
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *SEARCH, "search.space=space.yaml", "search.sampler=grid", "search.rungs=1", "search.trials=2")
     table = pd.read_csv(result(tmp_path) / "trials.csv").set_index("kind")
     assert table["state"].to_dict() == {"good": "complete", "bad": "fail"}
     assert "nosuch" in table["reason"]["bad"]
@@ -82,8 +75,7 @@ def test_a_choice_that_does_not_compose_is_a_failed_trial(tmp_path):
 def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tmp_path):
     settings = [one for one in SEARCH if not one.startswith(("data.counts", "data.size"))]
     where = ["data=folders", f"data.root={folders}", "data.fractions={val: 0.25, test: 0.25}"]
-    done = im2im(tmp_path, *settings, *where, "search.folds=2", "search.trials=2", "search.rungs=1", "max_epochs=1")
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *settings, *where, "search.folds=2", "search.trials=2", "search.rungs=1", "max_epochs=1")
     home = result(tmp_path)
     splits = [pd.read_csv(home / "trials" / "0" / str(fold) / "splits.csv").set_index("name")["split"] for fold in range(2)]
     validated = [set(one.index[one == "val"]) for one in splits]
@@ -97,8 +89,7 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
 
 def test_networks_to_choose_from_take_the_place_of_those_that_are_proposed(tmp_path):
     settings = [one for one in SEARCH if not one.startswith("network")]
-    done = im2im(tmp_path, *settings, "network=choice(unet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *settings, "network=choice(unet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     assert set(table["state"]) == {"complete"}
     assert set(table["network"]) <= {"unet", "segresnet"}
@@ -107,8 +98,7 @@ def test_networks_to_choose_from_take_the_place_of_those_that_are_proposed(tmp_p
 def test_quality_and_speed_together(tmp_path):
     swept = ["learning_rate=tag(log, interval(1e-4, 1e-2))", "search.sampler=nsga2", "search.trials=2", "max_epochs=1"]
     storage = f"search.storage=sqlite:///{tmp_path}/s3cret.sqlite"
-    done = im2im(tmp_path, *SEARCH, "search.speed=true", "search.pruner=none", *swept, storage)
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *SEARCH, "search.speed=true", "search.pruner=none", *swept, storage)
     assert telling(tmp_path, b"s3cret") == []
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     assert (table["seconds_per_megavoxel"] > 0).all()
@@ -117,24 +107,16 @@ def test_quality_and_speed_together(tmp_path):
     assert "no other trial is better in one" in (result(tmp_path) / "search.html").read_text()
 
 
-def test_a_search_without_m_says_so(tmp_path):
-    done = im2im(tmp_path, "search=quick", *TINY)
-    assert done.stderr.splitlines()[-1] == "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"
-    assert not (tmp_path / "outputs").exists()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["median", "hyperband"])
 @pytest.mark.parametrize("framework", ["fcn", "pix2pix"])
 def test_pruners_work_for_every_kind_of_framework(name, framework, tmp_path):
-    done = im2im(tmp_path, *SEARCH, f"search.pruner={name}", f"framework={framework}", "search.trials=6")
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, *SEARCH, f"search.pruner={name}", f"framework={framework}", "search.trials=6")
     assert pd.read_csv(result(tmp_path) / "trials.csv")["state"].isin(["complete", "pruned"]).tolist() == [True] * 6
 
 
 def test_a_grid_is_compared(tmp_path):
-    done = im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
-    assert done.returncode == 0, done.stderr
+    im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
     page = (result(tmp_path) / "comparison.html").read_text()
     assert "learning_rate=0.001" in page
     assert "learning_rate=0.01<" in page
@@ -149,6 +131,7 @@ def test_a_grid_is_compared(tmp_path):
         ("search.speed=true", "two objectives stop no trial early, got search.pruner=halving"),
         ("search.folds=3", "only images on disk can be divided anew"),
         ("search.storage=nothing://x", "correct search.storage"),
+        ("search.parallel=2", "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"),
         ("search.trials=0", "search.trials must be a whole number of at least 1, got 0; set search.trials=NUMBER"),
         ("search.hours=night", "search.hours must be a number of at least 0.001, got night; set search.hours=NUMBER"),
         (

@@ -6,15 +6,15 @@ import time
 
 import pytest
 from optuna.trial import TrialState
-from tests_searching import book, search, states, train, two_workers, worker
+from tests_searching import search, states, train, trials_in, two_workers, worker
 
-from im2im.search import bookkeeping, workers
+from im2im.search import trials, workers
 from im2im.search.halving import spaced
 from im2im.search.search import Job, Outcome
 
 
 def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
-    found = book(url, 4, {"x": "interval(-5,5)"})
+    found = trials_in(url, 4, {"x": "interval(-5,5)"})
     jobs: list[Job] = []
 
     def dies(batch):
@@ -25,7 +25,7 @@ def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         search(found, spaced(2, 8, 4))(dies)
     with monkeypatch.context() as patched:
-        patched.setattr(bookkeeping, "_alive", lambda trial: False)
+        patched.setattr(trials, "_alive", lambda trial: False)
         found.repeat_killed()
     monkeypatch.undo()
     search(found, spaced(2, 8, 4))(lambda batch: jobs.extend(batch) or train(batch))
@@ -36,7 +36,7 @@ def test_a_killed_worker_loses_no_training_that_was_done(url, monkeypatch):
 
 
 def test_what_a_launcher_lost_is_trained_once_more_alone(url):
-    found = book(url, 4, {"x": "interval(-5,5)"})
+    found = trials_in(url, 4, {"x": "interval(-5,5)"})
     batches: list[list[int]] = []
 
     def loses(batch):
@@ -53,21 +53,21 @@ def test_what_a_launcher_lost_is_trained_once_more_alone(url):
 
 
 def test_the_default_stays_the_default_when_its_worker_dies_before_it_has_values(url, monkeypatch):
-    found = book(url, 2, {"x": "interval(-5,5)"})
+    found = trials_in(url, 2, {"x": "interval(-5,5)"})
     found.plan([{"x": 3.0}], default=True)
     trial = found.study.ask()  # killed before it draws
     found.study._storage.set_trial_user_attr(trial._trial_id, "trained", False)
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    monkeypatch.setattr(trials, "_alive", lambda trial: False)
     found.repeat_killed()
     (again,) = found.ask(1)
     assert again.params == {"x": 3.0}
-    assert bookkeeping.is_default(again)
+    assert trials.is_default(again)
 
 
 def test_two_workers_repeat_a_killed_trial_once(url, monkeypatch):
-    one, other = book(url, 4, {"x": "interval(-5,5)"}), book(url, 4, {"x": "interval(-5,5)"})
+    one, other = trials_in(url, 4, {"x": "interval(-5,5)"}), trials_in(url, 4, {"x": "interval(-5,5)"})
     one.ask(1)
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    monkeypatch.setattr(trials, "_alive", lambda trial: False)
     running = one.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
     other.repeat_killed()
     monkeypatch.setattr(one.study, "get_trials", lambda **_: running)  # it looked before the other one acted
@@ -76,12 +76,12 @@ def test_two_workers_repeat_a_killed_trial_once(url, monkeypatch):
 
 
 def test_a_result_of_a_worker_that_was_taken_for_dead_is_left_alone(url, monkeypatch, caplog):
-    found = book(url, 1, {"x": "interval(-5,5)"})
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    found = trials_in(url, 1, {"x": "interval(-5,5)"})
+    monkeypatch.setattr(trials, "_alive", lambda trial: False)
 
     def taken(batch):
         if batch[0].trial == 0:
-            book(url, 1, {"x": "interval(-5,5)"}).repeat_killed()
+            trials_in(url, 1, {"x": "interval(-5,5)"}).repeat_killed()
         return train(batch)
 
     search(found)(taken)
@@ -90,7 +90,7 @@ def test_a_result_of_a_worker_that_was_taken_for_dead_is_left_alone(url, monkeyp
 
 
 def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
-    found = book(url, 12, {"x": "interval(-5,5)"})
+    found = trials_in(url, 12, {"x": "interval(-5,5)"})
     killed = worker(url, 0, hangs=4)
     while len(found.study.trials) < 5 or not found.study.trials[4].user_attrs.get("trained"):
         assert killed.poll() is None
@@ -99,7 +99,7 @@ def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
     killed.wait()
     before = found.study.trials[:4]
     assert states(found) == ["COMPLETE"] * 4 + ["RUNNING"]
-    found = book(url, 12, {"x": "interval(-5,5)"}, seed=1)
+    found = trials_in(url, 12, {"x": "interval(-5,5)"}, seed=1)
     search(found)(train)
     assert len(found.counted()) == 12
     assert states(found) == ["COMPLETE"] * 4 + ["FAIL"] + ["COMPLETE"] * 8
@@ -111,8 +111,8 @@ def test_a_search_that_is_killed_goes_on_without_a_duplicate(url):
 
 
 def test_a_trial_that_kills_its_worker_again_is_not_repeated_for_ever(url, monkeypatch):
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    monkeypatch.setattr(bookkeeping, "_alive", lambda trial: False)
+    found = trials_in(url, 3, {"x": "interval(-5,5)"})
+    monkeypatch.setattr(trials, "_alive", lambda trial: False)
     for _ in range(2):
         (trial,) = found.ask(1)
         trial.set_user_attr("trained", True)
@@ -123,7 +123,7 @@ def test_a_trial_that_kills_its_worker_again_is_not_repeated_for_ever(url, monke
 
 @pytest.mark.parametrize(("seen", "kept"), [(0, True), (2 * workers.SILENT, False)])
 def test_a_worker_on_another_machine_is_dead_when_it_is_silent(seen, kept, url):
-    found = book(url, 3, {"x": "interval(-5,5)"})
+    found = trials_in(url, 3, {"x": "interval(-5,5)"})
     (trial,) = found.ask(1)
     for name, value in {"worker": {"host": "elsewhere", "pid": 1, "begun": "1"}, "seen": time.time() - seen}.items():
         trial.set_user_attr(name, value)
@@ -132,18 +132,18 @@ def test_a_worker_on_another_machine_is_dead_when_it_is_silent(seen, kept, url):
 
 
 def test_a_trial_that_another_worker_has_just_begun_is_left_to_it(url):
-    found = book(url, 3, {"x": "interval(-5,5)"})
+    found = trials_in(url, 3, {"x": "interval(-5,5)"})
     found.study.ask(found.distributions)
     found.repeat_killed()
     assert states(found) == ["RUNNING"]
 
 
 def test_workers_say_that_they_are_alive(url, monkeypatch):
-    monkeypatch.setattr(bookkeeping, "HEARTBEAT", 0.01)
-    found = book(url, 3, {"x": "interval(-5,5)"})
-    trials = found.ask(1)
-    trials[0].set_user_attr("seen", 0.0)
-    with found.training(trials, trials):
+    monkeypatch.setattr(trials, "HEARTBEAT", 0.01)
+    found = trials_in(url, 3, {"x": "interval(-5,5)"})
+    asked = found.ask(1)
+    asked[0].set_user_attr("seen", 0.0)
+    with found.training(asked, asked):
         time.sleep(0.2)
         assert found.study.trials[0].user_attrs["trained"]
     assert found.study.trials[0].user_attrs["seen"] == pytest.approx(time.time(), abs=30)
@@ -153,12 +153,12 @@ def test_workers_say_that_they_are_alive(url, monkeypatch):
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_two_workers_share_a_search(kind, tmp_path):
     url = f"sqlite:///{tmp_path}/search.sqlite" if kind == "sqlite" else f"{tmp_path}/search.log"
-    book(url, 12, {"x": "interval(-5,5)"})
+    trials_in(url, 12, {"x": "interval(-5,5)"})
     two_workers(url)
 
 
 def test_a_planned_trial_that_another_worker_left_no_room_for_is_kept_for_later(url, monkeypatch):
-    found = book(url, 1, {"x": "choice(a,b)"})
+    found = trials_in(url, 1, {"x": "choice(a,b)"})
     for one in "ab":
         found.study.enqueue_trial({"x": one})
     (first,) = found.ask(1)

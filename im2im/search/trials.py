@@ -24,7 +24,7 @@ UNCOUNTED = KILLED, NEEDLESS = "killed", "not needed"  # reasons of trials that 
 FINISHED = (optuna.exceptions.UpdateFinishedTrialError, ValueError)  # another worker has ended the trial
 
 
-class Book:
+class Trials:
     """Asks for trials and keeps how each ended, shared by all workers of a search.
 
     Args:
