@@ -31,7 +31,7 @@ SWEEPERS: dict[str, dict[str, Any]] = {
     "grid": {"_target_": "hydra_plugins.im2im.GridSweeper", "max_batch_size": None, "params": None},
     "search": {"_target_": "hydra_plugins.im2im.SearchSweeper"},
 }
-FIXED = {"task", "experiment", "framework", "network"}  # what a finished run is
+FIXED = {"task", "experiment", "framework", "network", "search"}  # what a finished run is, or was found by
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What the values of settings may be, told before anything is built."""
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -31,3 +32,8 @@ def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:
         if not isinstance(value, kind) or isinstance(value, bool) or (value is not None and value < smallest):
             whole = "whole " if isinstance(1, kind) and not isinstance(1.5, kind) else ""
             raise ValueError(f"{key} must be a {whole}number of at least {smallest}, got {value}; set {key}=NUMBER")
+
+
+def quoted(text: str | Path) -> str:
+    """Write a value of a setting as Hydra reads it, whatever it contains."""
+    return "'" + str(text).replace("'", "\\'") + "'"

@@ -48,6 +48,8 @@ def test_a_harmful_run_is_refused_on_the_command_line(trained, tmp_path):
 def test_a_finished_run_keeps_its_task(trained, tmp_path):
     with pytest.raises(ValueError, match="task= cannot change a finished run"):
         command(tmp_path, f"run={trained}", "task=labelfree")
+    with pytest.raises(ValueError, match="search= cannot change a finished run, got run="):
+        command(tmp_path, "-m", "search=quick", f"run={trained}")
 
 
 def test_keys_beside_run_are_checked_against_the_saved_configuration(trained, tmp_path):

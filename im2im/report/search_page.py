@@ -112,7 +112,7 @@ def _table(found: Found, metric: str) -> str:
         [
             str(row["trial"]) + (" *" if row.get("unbeaten", False) else ""),
             *(_text(row[name]) for name in ("value", *speed, "epochs", "seconds")),
-            str(row["state"]),
+            _STATES[row["state"]],
             *(_text(row[name]) for name in found.choices),
         ]
         for _, row in ranked.iterrows()

@@ -48,17 +48,29 @@ def lengths(cfg: DictConfig) -> Rungs:
     return spaced(cfg.search.rungs, cfg.max_epochs, cfg.search.reduction)
 
 
-def budget(cfg: DictConfig, rungs: Rungs, trials: int, given: bool = False) -> Budget:
-    """Divide the hours of a search.
+def share(cfg: DictConfig, rungs: Rungs, trials: int) -> float:
+    """Give the seconds that an epoch may take, so that all trials have their turn within the hours of a search.
 
     Args:
         cfg: Of the search.
         rungs: How long trials train.
-        trials: That are still to come.
+        trials: Of the whole search.
+    """
+    epochs = rungs.total(trials, cfg.search.parallel) * (cfg.search.folds or 1)
+    return TRAINED * _seconds(cfg) / epochs if cfg.search.share_hours else math.inf
+
+
+def budget(cfg: DictConfig, pace: float, given: bool = False) -> Budget:
+    """Say how long the trainings of one command may last.
+
+    Args:
+        cfg: Of the search.
+        pace: What an epoch may take, in seconds, in all commands of the search.
         given: Whether somebody asked for so many epochs, which are then the most that any training has.
     """
-    seconds = math.inf if cfg.search.hours is None else 3600 * cfg.search.hours
-    epochs = rungs.total(max(trials, 1), cfg.search.parallel) * (cfg.search.folds or 1)
-    pace = TRAINED * seconds / epochs if cfg.search.share_hours else math.inf
     each = math.inf if cfg.max_time is None else seconds_of(cfg.max_time)
-    return Budget(time.monotonic() + seconds, pace, each, stretch=cfg.search.share_hours and not given)
+    return Budget(time.monotonic() + _seconds(cfg), pace, each, stretch=cfg.search.share_hours and not given)
+
+
+def _seconds(cfg: DictConfig) -> float:
+    return math.inf if cfg.search.hours is None else 3600 * cfg.search.hours

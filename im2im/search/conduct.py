@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.search import proposals
-from im2im.search.budget import budget, lengths
+from im2im.search.budget import budget, lengths, share
 from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
@@ -26,10 +26,10 @@ from im2im.search.results import write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
-from im2im.search.storage import STORAGE, kept_space, kept_starts, open_study, shown, write_down
+from im2im.search.storage import STORAGE, kept_pace, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
 from im2im.search.trials import Trials
-from im2im.settings import require_numbers
+from im2im.settings import check_short_keys, require_numbers
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,13 @@ NUMBERS = (
     ("search.parallel", int, 1),
     ("search.max_failures", int, 1),
     ("search.folds", int | None, 2),
+    ("search.rungs", int, 1),
+    ("search.reduction", int, 2),
 )
+MISSING = {
+    "val": "give data.root a val/ folder, or three images or groups at least, and raise data.fractions.val",
+    "test": "give data.root a test/ folder, or raise data.fractions.test",
+}
 AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
@@ -62,20 +68,14 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
-    splits = Counter(str(pair.split) for pair in data.pairs)
-    if not cfg.search.folds and not splits["val"]:
-        raise ValueError(f"a search chooses by validation images, got {dict(splits)}; raise data.{_amount(cfg)}.val, or set search.folds=5")
-    if not splits["test"]:
-        raise ValueError(f"the best run is scored on test images, got {dict(splits)}; raise data.{_amount(cfg)}.test")
+    require_images(cfg, Counter(str(pair.split) for pair in data.pairs))
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
     trials = opened(cfg, url, settings, swept, data)
     trials.repeat_killed()
     write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
-    rungs = _rungs(cfg)
-    given_epochs = any(setting.startswith("max_epochs=") for setting in settings)
-    hours = budget(cfg, rungs, trials.total - len(trials.counted()), given_epochs)
+    hours = budget(cfg, kept_pace(trials.study), any(setting.startswith("max_epochs=") for setting in settings))
     trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
-    search = Search(trials, rungs, cfg.search.parallel, hours.end, cfg.search.max_failures)
+    search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures)
     try:
         search(trainings)
     except TooManyFailuresError as error:
@@ -84,17 +84,26 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     return keep_best(trials, trainings, again)
 
 
-def _amount(cfg: DictConfig) -> str:
-    """Name the setting that says how many images there are of each split."""
-    return "counts" if "counts" in cfg.data else "fractions"
+def require_images(cfg: DictConfig, splits: Mapping[str, int]) -> None:
+    """Raise ValueError where there are no images to choose by, or to score the best run on."""
+    for split, purpose in (("val", "a search chooses by validation images"), ("test", "the best run is scored on test images")):
+        if not splits.get(split) and not (split == "val" and cfg.search.folds):
+            mended = f"raise data.counts.{split}" if "counts" in cfg.data else MISSING[split]
+            raise ValueError(f"{purpose}, got {dict(splits)}; {mended}")
 
 
 def refuse(cfg: DictConfig) -> None:
     """Raise ValueError for settings of a search that do not fit together."""
     require_numbers(cfg, *NUMBERS)
+    check_short_keys(cfg)
+    folder = Path(cfg.hydra.sweep.dir)
+    if (folder / "best").exists():
+        raise ValueError(f"the best run of an earlier command is there, got hydra.sweep.dir={folder}; choose another folder")
     pruner, parallel, launcher = cfg.search.pruner, cfg.search.parallel, str(cfg.hydra.launcher._target_)
     if cfg.search.speed and pruner != "none":
         raise ValueError(f"two objectives stop no trial early, got search.pruner={pruner} beside search.speed=true; set it to none")
+    if cfg.search.folds and pruner in proposals.WHILE_TRAINING:
+        raise ValueError(f"the trainings of several folds stop together, got search.pruner={pruner}; set search.pruner=halving")
     if cfg.search.speed and cfg.search.sampler == "cmaes":
         raise ValueError("cmaes has one objective, got search.sampler=cmaes beside search.speed=true; set search.sampler=nsga2")
     if parallel > 1 and launcher.endswith("BasicLauncher"):
@@ -113,7 +122,7 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
         space = None if new else kept_space(study, asked)
         begins = space is None
         if space is None:
-            facts, space, starts = _proposed(cfg, swept, [setting.partition("=")[0].lstrip("+") for setting in settings], data)
+            facts, space, starts = _proposed(cfg, swept, {one.partition("=")[0].lstrip("+") for one in (*settings, *swept)}, data)
             write_down(study, fingerprint=facts, starts=starts, asked=asked)
         trials = Trials(study, space, cfg.search.trials)
         study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
@@ -128,7 +137,7 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
     else:
         trials.plan(kept_starts(study), default=not swept)
     if begins:
-        write_down(study, space=space)  # last: other workers wait for it
+        write_down(study, pace=share(cfg, _rungs(cfg), trials.total), space=space)  # the space last: other workers wait for it
     done = len(trials.counted())
     log.info("search %s in %s: %s", name, shown(url), f"{done} of {trials.total} trials are done" if done else f"{trials.total} trials")
     return trials
@@ -163,7 +172,7 @@ def _proposed(
     if cfg.search.space is not None:
         return {}, {**_edited(cfg), **swept}, []
     facts = fingerprint(data, numbered=build(cfg.task).objects)
-    proposed = proposals.propose(cfg, facts, cfg.hydra.runtime.choices, {*fixed, *swept}, cfg.search.full)
+    proposed = proposals.propose(cfg, facts, cfg.hydra.runtime.choices, fixed, cfg.search.full)
     return facts, {**proposed, **swept}, proposals.starts({name: one for name, one in proposed.items() if name not in swept}, cfg)
 
 
@@ -197,7 +206,8 @@ def keep_best(trials: Trials, trainings: Trainings, again: Sequence[str]) -> dic
     job = Job(best.number, settings, best.user_attrs["epochs"], resume=str(folder / "best") if copied else None)
     metrics = trainings.score(job, folder / "best", again)
     for spare in folder.glob("trials/**/checkpoints/last.ckpt"):
-        spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
+        if not spare.is_relative_to(home):  # from which the same command writes best/ again
+            spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
     write_results(trials, folder, metric, metrics, _commands(folder / "best"))
     log.info("search: %s", page)
     log.info("best of %d trials: %s", len(trials.counted()), " ".join(settings))

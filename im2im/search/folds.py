@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from im2im.data.datamodule import ImageData
 from im2im.io.pair import Pair
 from im2im.io.splits import group_key, write_splits
+from im2im.settings import quoted
 
 CHOOSING = ("train", "val")
 
@@ -63,7 +64,7 @@ def everything(cfg: DictConfig, data: ImageData, folder: Path) -> list[str]:
         return [f"data.counts.train={counts.train + counts.val}", "data.counts.val=0"]
     require_table(cfg, "search.retrain=true")
     write_splits(together(data.pairs), folder / "everything.csv")
-    return [f"data.splits='{folder / 'everything.csv'}'"]
+    return [f"data.splits={quoted(folder / 'everything.csv')}"]
 
 
 def require_table(cfg: DictConfig, asked: str) -> None:

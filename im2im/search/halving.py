@@ -56,12 +56,5 @@ def spaced(count: int, last: int, reduction: int) -> Rungs:
         count: How many there are; fewer where the last leaves no room for them.
         last: Epochs of a whole training.
         reduction: Each rung is about so many times as long as the one before.
-
-    Raises:
-        ValueError: If that leaves nothing to compare.
     """
-    if count < 1 or reduction < 2:
-        raise ValueError(
-            f"halving takes a rung or more and a reduction by 2 or more, got {count} and {reduction}; set search.rungs=2 search.reduction=4"
-        )
     return Rungs(tuple(sorted({max(1, round(last / reduction**step)) for step in range(count)})), reduction)

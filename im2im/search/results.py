@@ -31,19 +31,18 @@ def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[st
     table, best = table_of(trials), trials.best()
     with replacing(folder / "trials.csv") as path:
         table.to_csv(path, index=False)
-    names, number = tuple(trials.distributions), None if best is None else best.number
     default = next((one.number for one in trials.study.get_trials(deepcopy=False) if is_default(one) and value(one) is not None), None)
     found = Found(
-        trials.study.study_name,
-        table,
-        names,
-        importance(trials),
-        metric,
-        trials.maximize,
-        number,
-        default,
-        metrics.get("test", {}),
-        commands,
+        name=trials.study.study_name,
+        trials=table,
+        choices=tuple(trials.distributions),
+        importance=importance(trials),
+        metric=metric,
+        maximize=trials.maximize,
+        best=None if best is None else best.number,
+        default=default,
+        test=metrics.get("test", {}),
+        commands=commands,
     )
     return write_search_page(found, folder)
 

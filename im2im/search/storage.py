@@ -15,10 +15,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study, StudyDirection
 from sqlalchemy.exc import DBAPIError
 
-from im2im.search.workers import SILENT, alive, identity
+from im2im.search.workers import alive, identity
 
 STORAGE = "IM2IM_SEARCH_STORAGE"  # the variable by which trainings know the storage
 DRIVERS = {"postgresql://": "postgresql+psycopg://", "mysql://": "mysql+pymysql://"}  # those of the extras
+TAKING_OVER = 1.0  # seconds in which workers see that another took the place of a dead one
 ATTEMPTS = 5  # at opening a database that another worker is just making
 
 
@@ -86,15 +87,30 @@ def kept_starts(study: Study) -> list[dict[str, Any]]:
     return json.loads(study.user_attrs["starts"])
 
 
+def kept_pace(study: Study) -> float:
+    """Give the seconds that an epoch may take in all trials of a study, so that they can be compared."""
+    return float(json.loads(study.user_attrs["pace"]))
+
+
 def kept_space(study: Study, asked: str) -> Mapping[str, Any] | None:
-    """Give the dimensions that a study began with; None where the worker that began it died before it wrote them down.
+    """Give the dimensions that a study began with; None where this worker is to begin it, since the one that did died before it wrote any.
 
     Raises:
         ValueError: If another space is asked for.
     """
-    until = time.time() + SILENT
-    while "space" not in (known := study.user_attrs) and alive(known.get("worker", {}), until - SILENT, time.time()):
-        time.sleep(0.2)
+    since = time.time()
+    while "space" not in (known := study.user_attrs):
+        if alive(known.get("worker", {}), since, time.time()):
+            time.sleep(0.2)
+        elif _taken_over(study):
+            break
     if "asked" in known and json.loads(known["asked"]) != asked:
         raise ValueError(f"the search {study.study_name} was begun with another space, quality or search.speed; choose another search.name")
     return json.loads(known["space"]) if "space" in known else None
+
+
+def _taken_over(study: Study) -> bool:
+    """Take the place of the worker that began a study; of those that try at the same time, the last one has it."""
+    study.set_user_attr("worker", identity())
+    time.sleep(TAKING_OVER)
+    return study.user_attrs["worker"] == identity()

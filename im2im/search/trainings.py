@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from im2im.memory import out_of_memory
 from im2im.search.budget import Budget, lengths
 from im2im.search.search import Job, Outcome
+from im2im.settings import quoted
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Trainings:
         """Write the settings of a job."""
         place, splits, search = self.place(job, fold), self.folds[fold], self.cfg.search
         told = {"_target_": PRUNING, "study": quoted(self.study), "trial": job.trial, "monitor": self.cfg.quality.monitor}
-        told |= {"pruner": "none" if splits else search.pruner, "first": lengths(self.cfg).epochs[0], "last": self.cfg.max_epochs}
+        told |= {"pruner": search.pruner, "first": lengths(self.cfg).epochs[0], "last": self.cfg.max_epochs}
         return [
             *self.common(job, self.budget.stretched(job.epochs)),
             f"hydra.sweep.subdir={quoted(place)}",
@@ -169,8 +170,3 @@ def _written(seconds: float) -> str:
         return "null"
     whole = max(int(seconds), 1)
     return f"'{whole // 86400:02d}:{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}'"
-
-
-def quoted(text: str | Path) -> str:
-    """Write a value of a setting as Hydra reads it, whatever it contains."""
-    return "'" + str(text).replace("'", "\\'") + "'"

@@ -185,7 +185,7 @@ def value(trial: FrozenTrial) -> float | None:
 
 def _mark(trials: Sequence[Trial], name: str, fact: Any) -> None:
     for trial in trials:
-        with suppress(optuna.exceptions.OptunaError):
+        with suppress(optuna.exceptions.OptunaError, OSError, RuntimeError):  # of a journal on a network; the next beat comes
             trial.set_user_attr(name, fact)
 
 

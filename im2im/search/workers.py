@@ -8,6 +8,7 @@ from typing import Any
 
 SILENT = 600.0  # seconds after which a worker on another machine is taken for dead
 NAMELESS = 60.0  # seconds in which a worker says who it is
+ENDED = {"Z", "X"}  # states of a process
 
 
 def identity() -> dict[str, Any]:
@@ -29,9 +30,10 @@ def alive(worker: Mapping[str, Any], seen: float, now: float) -> bool:
 
 
 def _begun(pid: int) -> str | None:
-    """Give when a process began, in ticks since the machine did; None where there is none."""
+    """Give when a process began, in ticks since the machine did; None where there is none, or only what its parent did not clear away."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if facts[0] in ENDED else facts[19]
     except OSError:
         return _without_proc(pid)
 

@@ -4,7 +4,7 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from im2im.search.budget import TRAINED, Budget, budget, lengths
+from im2im.search.budget import TRAINED, Budget, budget, lengths, share
 
 
 def settings(**search):
@@ -14,18 +14,18 @@ def settings(**search):
 
 def test_all_trials_have_their_share_of_the_hours():
     cfg = settings()
-    found = budget(cfg, lengths(cfg), 12)
+    found = budget(cfg, share(cfg, lengths(cfg), 12))
     assert found.left(5, 0.0) == pytest.approx(TRAINED * 3600 * 5 / 120)
     assert found.left(20, 100.0) == pytest.approx(TRAINED * 3600 * 20 / 120)  # the trainer counts what was spent before
 
 
 @pytest.mark.parametrize(
-    ("given", "share", "epochs"),
+    ("given", "shared", "epochs"),
     [(False, True, 80), (True, True, 20), (False, False, 20)],
 )
-def test_small_networks_may_train_for_more_epochs_in_their_time(given, share, epochs):
-    cfg = settings(share_hours=share)
-    assert budget(cfg, lengths(cfg), 12, given).stretched(20) == epochs
+def test_small_networks_may_train_for_more_epochs_in_their_time(given, shared, epochs):
+    cfg = settings(share_hours=shared)
+    assert budget(cfg, share(cfg, lengths(cfg), 12), given).stretched(20) == epochs
 
 
 def test_a_training_ends_with_the_hours_and_no_later_than_the_task_says():
@@ -38,4 +38,4 @@ def test_a_training_ends_with_the_hours_and_no_later_than_the_task_says():
 
 def test_without_hours_there_is_no_end():
     cfg = settings(hours=None, share_hours=False)
-    assert budget(cfg, lengths(cfg), 12).left(5, 0.0) == math.inf
+    assert budget(cfg, share(cfg, lengths(cfg), 12)).left(5, 0.0) == math.inf

@@ -1,7 +1,10 @@
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from im2im.io.pair import Pair
@@ -37,6 +40,15 @@ def test_numbers_of_folds_that_cannot_be_are_refused(count):
 
 def test_validation_images_can_be_trained_on():
     assert Counter(pair.split for pair in together(pairs())) == {"train": 9, "test": 1}
+
+
+def test_the_last_training_takes_its_images_from_a_table_wherever_it_is(tmp_path):
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    cfg = OmegaConf.create({"data": {"fractions": {"val": 0.1}, "splits": None}, "search": {"retrain": True}})
+    (setting,) = everything(cfg, SimpleNamespace(pairs=pairs()), folder)
+    table = OverridesParser.create().parse_override(setting).value()
+    assert pd.read_csv(table)["split"].value_counts().to_dict() == {"train": 9, "test": 1}
 
 
 def test_built_in_images_are_only_counted_anew():

@@ -35,9 +35,3 @@ def test_after_the_last_rung_all_are_done():
 )
 def test_epochs_are_counted_before_they_are_trained(trials, parallel, epochs):
     assert spaced(2, 20, 4).total(trials, parallel) == epochs  # one of each four goes on, and the default
-
-
-@pytest.mark.parametrize(("count", "reduction"), [(0, 3), (1, 1)])
-def test_what_halves_nothing_is_refused(count, reduction):
-    with pytest.raises(ValueError, match=r"set search.rungs=2 search.reduction=4"):
-        spaced(count, 9, reduction)

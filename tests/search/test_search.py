@@ -9,6 +9,7 @@ from tests_searching import search, states, train, train_one, trials_in
 
 from im2im.search import trials
 from im2im.search.halving import spaced
+from im2im.search.results import importance
 from im2im.search.samplers import SAMPLERS, combinations, pruner, sampler
 from im2im.search.search import Job, Outcome, TooManyFailuresError
 from im2im.search.space import space_of
@@ -191,3 +192,20 @@ def test_a_grid_goes_through_every_combination(url):
 def test_an_unknown_name_is_refused(make, key):
     with pytest.raises(ValueError, match=rf"search.{key} is one of .*, got best; set search.{key}="):
         make("best", 0) if key == "sampler" else make("best", 1, 9)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_choice_that_matters_is_the_one_that_trials_differ_by(direction, url):
+    found = trials_in(url, 20, {"x": "interval(-5,5)", "kind": "choice(good,bad)"}, name="random", directions=(direction,))
+    for trial in found.ask(20):
+        found.complete(trial, [float(trial.params["kind"] == "good")])
+    shares = importance(found)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares["kind"] > 0.9
+
+
+def test_few_trials_do_not_tell_what_matters(url):
+    found = trials_in(url, 5)
+    for trial in found.ask(5):
+        found.complete(trial, [trial.params["x"]])
+    assert importance(found) == {}

@@ -1,4 +1,5 @@
 import json
+import math
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from threading import Timer
 import optuna
 import pytest
 
-from im2im.search.storage import kept_space, kept_starts, open_study, shown, storage, write_down
+from im2im.search.storage import kept_pace, kept_space, kept_starts, open_study, shown, storage, write_down
 
 ROOT = Path(__file__).resolve().parents[2]
 OPENING = """
@@ -17,6 +18,19 @@ sys.path.insert(0, {root!r})
 from im2im.search.storage import open_study
 time.sleep(max(0, {at} - time.time()))
 print(open_study({url!r}, "search", optuna.pruners.NopPruner(), ["maximize"])[1])
+"""
+
+
+TAKING_OVER = """
+import sys, time, optuna
+sys.path.insert(0, {root!r})
+from im2im.search.storage import kept_space, open_study, write_down
+study, _ = open_study({url!r}, "search", optuna.pruners.NopPruner(), ["maximize"])
+time.sleep(max(0, {at} - time.time()))
+space = kept_space(study, "asked")
+print(space is None)
+time.sleep(0.5)
+write_down(study, space={{"x": "interval(0,1)"}})
 """
 
 
@@ -36,11 +50,12 @@ def test_a_study_is_found_again_with_what_it_searches(tmp_path):
     url = f"sqlite:///{tmp_path}/search.sqlite"
     study, new = opened(url)
     assert new
-    write_down(study, fingerprint={"images": 3}, starts=[{"x": 0.5}], asked="asked", space={"x": "interval(0,1)"})
+    write_down(study, fingerprint={"images": 3}, starts=[{"x": 0.5}], asked="asked", pace=math.inf, space={"x": "interval(0,1)"})
     again, new = opened(url)
     assert not new
     assert kept_space(again, "asked") == {"x": "interval(0,1)"}
     assert kept_starts(again) == [{"x": 0.5}]
+    assert kept_pace(again) == math.inf
     assert json.loads(again.user_attrs["fingerprint"]) == {"images": 3}
 
 
@@ -57,6 +72,14 @@ def test_a_study_whose_worker_died_before_it_wrote_is_begun_anew(tmp_path):
     url = f"sqlite:///{tmp_path}/search.sqlite"
     subprocess.run([sys.executable, "-c", OPENING.format(root=str(ROOT), at=0, url=url)], check=True)
     assert kept_space(opened(url)[0], "asked") is None
+
+
+def test_one_of_the_workers_that_find_a_dead_one_takes_its_place(tmp_path):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    subprocess.run([sys.executable, "-c", OPENING.format(root=str(ROOT), at=0, url=url)], check=True)
+    code = TAKING_OVER.format(root=str(ROOT), at=time.time() + 5, url=url)
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(one.communicate(timeout=120)[0].strip() for one in running) == ["False", "False", "True"]
 
 
 def test_others_wait_for_the_worker_that_begins_a_study(tmp_path):

@@ -1,9 +1,11 @@
 """Searches and grids from the command line, on images as small as they can be."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from omegaconf import OmegaConf
 from tests_commands import SEARCH, TINY, im2im, result, telling
 from tests_shared import command
@@ -12,15 +14,16 @@ from tests_shared import command
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
-    return folder, im2im(folder, *SEARCH, "search.trials=3")
+    told = im2im(folder, *SEARCH, "search.trials=3")
+    return folder, result(folder), told
 
 
 def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
-    folder, told = searched
-    home = result(folder)
+    _, home, told = searched
     table = pd.read_csv(home / "trials.csv")
     assert len(table) == 3
-    assert set(table["state"]) == {"complete", "pruned"}
+    assert set(table["state"]) <= {"complete", "pruned"}
+    assert table["state"][0] == "complete"  # the default
     best = table[table["state"] == "complete"].sort_values("value").iloc[-1]
     for name in ("config.yaml", "metrics.json", "metrics.csv", "report.html", "splits.csv", "checkpoints/best.ckpt"):
         assert (home / "best" / name).is_file(), name
@@ -32,20 +35,35 @@ def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
 
 
 def test_the_first_trial_is_the_default(searched):
-    first = pd.read_csv(result(searched[0]) / "trials.csv").iloc[0]
+    first = pd.read_csv(searched[1] / "trials.csv").iloc[0]
     assert (first["learning_rate"], first["criterion"], first["normalization"]) == (0.001, "mse", "center")
 
 
 def test_the_best_run_predicts(searched):
-    folder, _ = searched
-    run = result(folder) / "best"
-    im2im(folder, "mode=evaluate", f"run={run}")
+    folder, home, _ = searched
+    im2im(folder, "mode=evaluate", f"run={home / 'best'}")
 
 
-def test_the_same_command_goes_on_to_its_total(searched):
-    folder, _ = searched
+def test_the_same_command_writes_the_same_best_run_again(searched):
+    folder, home, _ = searched
+    table = pd.read_csv(home / "trials.csv")
+    best = table[table["state"] == "complete"].sort_values("value").iloc[-1]
+    assert list(home.glob("trials/**/last.ckpt")) == [Path(best["folder"]) / "checkpoints" / "last.ckpt"]
+    assert "3 of 3 trials are done" in im2im(folder, *SEARCH, "search.trials=3")
+    again = result(folder)
+    assert again != home
+    for name in ("best", "last"):
+        one, other = (torch.load(path / "best" / "checkpoints" / f"{name}.ckpt", weights_only=True) for path in (home, again))
+        assert one["epoch"] == other["epoch"]
+        assert all(torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items())
+
+
+def test_the_same_command_goes_on_to_its_total_with_as_much_time_for_each(searched):
+    folder, home, _ = searched
     assert "3 of 4 trials are done" in im2im(folder, *SEARCH, "search.trials=4")
     assert len(pd.read_csv(result(folder) / "trials.csv")) == 4
+    first, later = (OmegaConf.load(path / "config.yaml") for path in (home / "trials" / "0", result(folder) / "trials" / "3"))
+    assert later.max_time == first.max_time
 
 
 @pytest.mark.slow
@@ -89,10 +107,13 @@ def test_folds_share_the_images_and_the_best_is_trained_again_on_all(folders, tm
 
 def test_networks_to_choose_from_take_the_place_of_those_that_are_proposed(tmp_path):
     settings = [one for one in SEARCH if not one.startswith("network")]
-    im2im(tmp_path, *settings, "network=choice(unet,segresnet)", "search.trials=2", "search.rungs=1", "max_epochs=1")
+    swept = ["network=choice(unet,segresnet)", "++batch_size=choice(1,2)"]
+    im2im(tmp_path, *settings, *swept, "search.trials=2", "search.rungs=1", "max_epochs=1")
     table = pd.read_csv(result(tmp_path) / "trials.csv")
     assert set(table["state"]) == {"complete"}
     assert set(table["network"]) <= {"unet", "segresnet"}
+    assert set(table["++batch_size"]) <= {1, 2}
+    assert "batch_size" not in table
 
 
 def test_quality_and_speed_together(tmp_path):
@@ -133,6 +154,11 @@ def test_a_grid_is_compared(tmp_path):
         ("search.storage=nothing://x", "correct search.storage"),
         ("search.parallel=2", "Hydra's basic launcher trains one at a time, got search.parallel=2; set hydra/launcher=joblib"),
         ("search.trials=0", "search.trials must be a whole number of at least 1, got 0; set search.trials=NUMBER"),
+        ("search.rungs=2.5", "search.rungs must be a whole number of at least 1, got 2.5; set search.rungs=NUMBER"),
+        ("search.reduction=1", "search.reduction must be a whole number of at least 2, got 1; set search.reduction=NUMBER"),
+        ("max_epochs=ten", "max_epochs must be a whole number of at least 1, got ten; set max_epochs=NUMBER"),
+        ("search.pruner=median search.folds=2", "stop together, got search.pruner=median; set search.pruner=halving"),
+        ("hydra.sweep.dir=mine", "the best run of an earlier command is there, got hydra.sweep.dir=mine; choose another folder"),
         ("search.hours=night", "search.hours must be a number of at least 0.001, got night; set search.hours=NUMBER"),
         (
             "max_epochs=choice(1,2)",
@@ -142,5 +168,6 @@ def test_a_grid_is_compared(tmp_path):
     ],
 )
 def test_a_search_that_cannot_be_is_told(argument, told, tmp_path):
+    (tmp_path / "mine" / "best").mkdir(parents=True)
     with pytest.raises(ValueError, match=re.escape(told)):
-        command(tmp_path, *SEARCH, argument)
+        command(tmp_path, *SEARCH, *argument.split(" "))

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from tests_searching import search, states, train, trials_in, two_workers, worker
@@ -167,3 +170,34 @@ def test_a_planned_trial_that_another_worker_left_no_room_for_is_kept_for_later(
     assert first.number == 0
     assert states(found) == ["RUNNING", "FAIL", "WAITING"]
     assert found.study.trials[2].system_attrs["fixed_params"] == {"x": "b"}
+
+
+def test_a_worker_whose_parent_did_not_clear_it_away_is_dead():
+    process = subprocess.Popen(["sleep", "600"])
+    known = {**workers.identity(), "pid": process.pid, "begun": workers._begun(process.pid)}
+    assert workers.alive(known, 0.0, time.time())
+    process.kill()
+    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    assert not workers.alive(known, 0.0, time.time())
+    process.wait()
+
+
+@pytest.mark.parametrize("error", [optuna.exceptions.StorageInternalError("locked"), OSError("stale"), RuntimeError("lock lost")])
+def test_a_storage_that_fails_once_ends_no_signs_of_life(error, url, monkeypatch):
+    monkeypatch.setattr(trials, "HEARTBEAT", 0.01)
+    found = trials_in(url, 3, {"x": "interval(-5,5)"})
+    (asked,) = found.ask(1)
+    marked, failing = asked.set_user_attr, [error]
+
+    def fails_once(name, fact):
+        if name == "seen" and failing:
+            raise failing.pop()
+        marked(name, fact)
+
+    monkeypatch.setattr(asked, "set_user_attr", fails_once)
+    marked("seen", 0.0)
+    with found.training([asked], [asked]):
+        time.sleep(0.3)
+    assert not failing
+    assert found.study.trials[0].user_attrs["seen"] > 0.0
