@@ -26,7 +26,7 @@ class Found:
         trials: Columns trial, state, value, epochs, seconds, reason, folder, and one for each choice; with two objectives
             seconds_per_megavoxel, and unbeaten where no trial is better in both.
         choices: Names of these.
-        importance: Share of each choice in how values differ; empty where too few trials tell.
+        importance: Share of each choice in what sets the better trials apart; empty where too few trials tell.
         metric: What the value is, as it is logged: "val/pearson".
         maximize: Whether more is better.
         best: Number of the best trial.
@@ -62,7 +62,9 @@ def write_search_page(found: Found, folder: Path) -> Path:
                         value, history_chart(value, found.trials, found.maximize), "Light: stopped early. Line: the best whole training."
                     ),
                     block(
-                        "What mattered", bar_chart("importance", found.importance), "Share of each choice in how trials differ (PED-ANOVA)."
+                        "What mattered",
+                        bar_chart("importance", found.importance),
+                        "Share of each choice in what sets the better trials apart (PED-ANOVA).",
                     ),
                 ]
             ),

@@ -16,6 +16,7 @@ from im2im.search.trials import UNCOUNTED, Trials, is_default, value
 
 FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
+GOOD = 5  # of them whose choices are looked at, or more
 
 
 def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
@@ -69,9 +70,10 @@ def _second(trial: FrozenTrial) -> float | None:
 
 
 def importance(trials: Trials) -> dict[str, float]:
-    """Give the share of each choice in how trials differ; nothing where too few trials tell.
+    """Give the share of each choice in what sets the better trials apart; nothing where too few trials tell.
 
-    By PED-ANOVA (Watanabe et al., IJCAI 2023), of short trainings too.
+    By PED-ANOVA (Watanabe et al., IJCAI 2023): in what the best tenth, the best five at least but no more than half, are alike; of short
+    trainings too.
     """
     done = [one for one in trials.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
     if len(done) < ENOUGH or len({value(one) for one in done}) < 2:
@@ -81,7 +83,8 @@ def importance(trials: Trials) -> dict[str, float]:
     study.add_trials([optuna.create_trial(params=one.params, distributions=one.distributions, value=value(one)) for one in done])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return {name: float(share) for name, share in get_param_importances(study, evaluator=PedAnovaImportanceEvaluator()).items()}
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, min(0.5, GOOD / len(done))))
+        return {name: float(share) for name, share in get_param_importances(study, evaluator=evaluator).items()}
 
 
 def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
