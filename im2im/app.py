@@ -48,6 +48,9 @@ def job(cfg: DictConfig) -> Any:
 
 def run(cfg: DictConfig) -> Any:
     """Build everything that a configuration names and run its stage."""
+    if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
+        raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
+    check_short_keys(cfg)  # before the seconds that torch takes to load
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
@@ -63,9 +66,6 @@ def run(cfg: DictConfig) -> Any:
         logging.getLogger(chatter).setLevel(logging.WARNING)
     for chatter in TRAINERS_CHATTER:
         warnings.filterwarnings("ignore", message=chatter)
-    if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
-        raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
-    check_short_keys(cfg)
     if cfg.run is not None:
         check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)

@@ -12,8 +12,6 @@ def check_short_keys(cfg: DictConfig) -> None:
     Raises:
         ValueError: Naming the key.
     """
-    from im2im.frameworks.schedule import seconds_of
-
     if cfg.spatial_dims not in {2, 3}:
         raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
     require_numbers(cfg, ("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0))
@@ -22,6 +20,8 @@ def check_short_keys(cfg: DictConfig) -> None:
     if lengths is not None and not fits:
         raise ValueError(f"voxel_size has {cfg.spatial_dims} positive lengths, got {lengths}; set voxel_size={[1.0] * cfg.spatial_dims}")
     if cfg.max_time is not None:
+        from im2im.frameworks.schedule import seconds_of
+
         seconds_of(cfg.max_time)
 
 

@@ -89,8 +89,8 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(f
     torch.rand(7)  # whatever happened in between
     resumed = im2im(f"run={half}", "mode=train", "max_epochs=3")
     assert resumed == half
-    for name, value in weights(whole).items():
-        assert torch.equal(value, weights(resumed)[name]), name
+    expected, found = weights(whole), weights(resumed)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
     states = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed)]
     for one, other in zip(states[0]["optimizer_states"], states[1]["optimizer_states"], strict=True):
         assert all(torch.equal(one["state"][0][key], other["state"][0][key]) for key in ("exp_avg", "exp_avg_sq"))
@@ -238,7 +238,8 @@ def test_dropout_goes_on_with_its_random_numbers(im2im):
     settings = ["network=unet", "network.channels=[4,8]", "network.strides=[2]", "+network.dropout=0.3", *small]
     whole, half = im2im(*settings, "max_epochs=2", "scheduler=constant"), im2im(*settings, "scheduler=constant")
     im2im(f"run={half}", "mode=train", "max_epochs=2")
-    assert all(torch.equal(value, weights(half)[name]) for name, value in weights(whole).items())
+    expected, found = weights(whole), weights(half)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 
 def test_averaged_weights_are_what_is_kept(im2im):
