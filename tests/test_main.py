@@ -29,6 +29,16 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("argument", ["batch_size=0", "data=folders"])
+def test_wrong_settings_are_told_without_torch(argument, tmp_path):
+    code = f"import sys; sys.argv = ['im2im', {argument!r}]\nfrom im2im.__main__ import main\n" + (
+        "try:\n    main()\nexcept SystemExit:\n    assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert argument.partition("=")[0] in done.stderr
+
+
 @pytest.mark.parametrize(("arguments", "stored"), [(["--help"], False), (["--cfg", "job"], True)], ids=["help", "configuration"])
 def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["im2im", *arguments])

@@ -2,9 +2,10 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import optuna
@@ -37,11 +38,16 @@ def im2im(folder: Path, *arguments: str) -> str:
 
 def im2im_alone(folder: Path, *arguments: str) -> None:
     """Run a command line that ends well in a process of its own, as one must that starts others."""
-    assert im2im_beside(folder, *arguments).wait(timeout=300) == 0
+    process = im2im_beside(folder, *arguments)
+    try:
+        assert process.wait(timeout=300) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and what it started
 
 
 def im2im_beside(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(folder))
+    return subprocess.Popen([sys.executable, "-m", "im2im", *arguments], cwd=folder, env=environment(folder), start_new_session=True)
 
 
 def trials_of(folder: Path) -> list[optuna.trial.FrozenTrial]:

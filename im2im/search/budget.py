@@ -54,7 +54,7 @@ def share(cfg: DictConfig, rungs: Rungs, trials: int) -> float:
     Args:
         cfg: Of the search.
         rungs: How long trials train.
-        trials: Of the whole search.
+        trials: How many there are to be, in all commands of the search.
     """
     epochs = rungs.total(trials, cfg.search.parallel) * (cfg.search.folds or 1)
     return TRAINED * _seconds(cfg) / epochs if cfg.search.share_hours else math.inf

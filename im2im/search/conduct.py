@@ -43,10 +43,6 @@ NUMBERS = (
     ("search.rungs", int, 1),
     ("search.reduction", int, 2),
 )
-MISSING = {
-    "val": "give data.root a val/ folder, or three images or groups at least, and raise data.fractions.val",
-    "test": "give data.root a test/ folder, or raise data.fractions.test",
-}
 AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
@@ -73,7 +69,7 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     trials = opened(cfg, url, settings, swept, data)
     trials.repeat_killed()
     write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
-    hours = budget(cfg, kept_pace(trials.study), any(setting.startswith("max_epochs=") for setting in settings))
+    hours = budget(cfg, pace(cfg, trials), any(setting.startswith("max_epochs=") for setting in settings))
     trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
     search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures)
     try:
@@ -84,12 +80,27 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     return keep_best(trials, trainings, again)
 
 
+def pace(cfg: DictConfig, trials: Trials) -> float:
+    """Give the seconds that an epoch may take: as many as in the first command of the search, so that its trials can be compared."""
+    wanted, kept = share(cfg, _rungs(cfg), trials.total), kept_pace(trials.study)
+    if kept is None or not trials.begun():
+        write_down(trials.study, pace=wanted)
+        return wanted
+    if kept != wanted:
+        log.info("trials have %.3g s for an epoch as those before them, not %.3g s; choose another search.name to begin anew", kept, wanted)
+    return kept
+
+
 def require_images(cfg: DictConfig, splits: Mapping[str, int]) -> None:
     """Raise ValueError where there are no images to choose by, or to score the best run on."""
     for split, purpose in (("val", "a search chooses by validation images"), ("test", "the best run is scored on test images")):
         if not splits.get(split) and not (split == "val" and cfg.search.folds):
-            mended = f"raise data.counts.{split}" if "counts" in cfg.data else MISSING[split]
-            raise ValueError(f"{purpose}, got {dict(splits)}; {mended}")
+            missing = f"{purpose}, got {dict(splits)}"
+            if "counts" in cfg.data:
+                raise ValueError(f"{missing}; raise data.counts.{split}")
+            given, drawn = "a folder, a table or data.splits", f"three images or groups and data.fractions.{split} above 0"
+            folds = ", or set search.folds" if split == "val" else ""
+            raise ValueError(f"{missing}; give some to {split} by {given}, or where nothing is given have {drawn}{folds}")
 
 
 def refuse(cfg: DictConfig) -> None:
@@ -137,7 +148,7 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
     else:
         trials.plan(kept_starts(study), default=not swept)
     if begins:
-        write_down(study, pace=share(cfg, _rungs(cfg), trials.total), space=space)  # the space last: other workers wait for it
+        write_down(study, space=space)  # last: other workers wait for it
     done = len(trials.counted())
     log.info("search %s in %s: %s", name, shown(url), f"{done} of {trials.total} trials are done" if done else f"{trials.total} trials")
     return trials
@@ -185,7 +196,7 @@ def keep_best(trials: Trials, trainings: Trainings, again: Sequence[str]) -> dic
     """Score the best trial on the test images, as a run of its own, and write what all came to.
 
     Args:
-        trials: Of the search.
+        trials: Those of the search, in its storage.
         trainings: That made them.
         again: Settings with which the best configuration is trained anew; none where its trial is the run.
 

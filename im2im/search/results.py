@@ -16,14 +16,14 @@ from im2im.search.trials import UNCOUNTED, Trials, is_default, value
 
 FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
-GOOD = 5  # of them whose choices are looked at, or more
+GOOD = 5  # of them whose choices are looked at, or more; fewer where others are as bad as the worst
 
 
 def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
     """Write trials.csv and search.html; gives the path of the page.
 
     Args:
-        trials: Of the search.
+        trials: Those of the search, in its storage.
         folder: Gets both.
         metric: What the value of a trial is, as it is logged.
         metrics: Of the best run, as in metrics.json.
@@ -76,14 +76,17 @@ def importance(trials: Trials) -> dict[str, float]:
     trainings too.
     """
     done = [one for one in trials.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
-    if len(done) < ENOUGH or len({value(one) for one in done}) < 2:
+    values = [float(value(one) or 0) for one in done]
+    worst = min(values, default=0.0) if trials.maximize else max(values, default=0.0)
+    good = min(max(GOOD, len(done) / 10), len(done) / 2, sum(one != worst for one in values))
+    if len(done) < ENOUGH or good < 2:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if trials.maximize else "minimize")
     study.add_trials([optuna.create_trial(params=one.params, distributions=one.distributions, value=value(one)) for one in done])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, min(0.5, GOOD / len(done))))
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=good / len(done))
         return {name: float(share) for name, share in get_param_importances(study, evaluator=evaluator).items()}
 
 

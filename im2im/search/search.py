@@ -71,7 +71,7 @@ class Search:
     """Goes on until all trials are done, the time is over, or too many fail one after the other.
 
     Args:
-        trials: Of the search.
+        trials: Those of the search, in its storage.
         rungs: How long they train before some of them stop.
         parallel: Trials that are trained at the same time.
         end: When no further training begins, by the monotonic clock.
@@ -108,9 +108,9 @@ class Search:
                 begun += some
                 ranked += self._train(some, 0, run, begun)
             for rung in range(1, len(self.rungs.epochs)):
-                trials, ranked = self._going_on(ranked, rung - 1), []
-                for start in range(0, len(trials), self.parallel):
-                    ranked += self._train(trials[start : start + self.parallel], rung, run, begun)
+                on, ranked = self._going_on(ranked, rung - 1), []
+                for start in range(0, len(on), self.parallel):
+                    ranked += self._train(on[start : start + self.parallel], rung, run, begun)
         except TooManyFailuresError:
             self.trials.abandon(begun)
             raise

@@ -77,7 +77,7 @@ def open_study(url: str, name: str, pruner: optuna.pruners.BasePruner, direction
 
 
 def write_down(study: Study, **facts: Any) -> None:
-    """Keep what a study was begun with, for all workers: fingerprint, trials to start with, what was asked for, and its space."""
+    """Keep what a study was begun with, for all workers: fingerprint, trials to start with, what was asked for, pace, and its space."""
     for name, fact in facts.items():
         study.set_user_attr(name, json.dumps(fact))
 
@@ -87,9 +87,9 @@ def kept_starts(study: Study) -> list[dict[str, Any]]:
     return json.loads(study.user_attrs["starts"])
 
 
-def kept_pace(study: Study) -> float:
-    """Give the seconds that an epoch may take in all trials of a study, so that they can be compared."""
-    return float(json.loads(study.user_attrs["pace"]))
+def kept_pace(study: Study) -> float | None:
+    """Give the seconds that an epoch may take in the trials of a study."""
+    return float(json.loads(study.user_attrs["pace"])) if "pace" in study.user_attrs else None
 
 
 def kept_space(study: Study, asked: str) -> Mapping[str, Any] | None:
@@ -98,9 +98,11 @@ def kept_space(study: Study, asked: str) -> Mapping[str, Any] | None:
     Raises:
         ValueError: If another space is asked for.
     """
-    since = time.time()
+    worker, since = None, time.time()
     while "space" not in (known := study.user_attrs):
-        if alive(known.get("worker", {}), since, time.time()):
+        if known.get("worker") != worker:
+            worker, since = known.get("worker"), time.time()
+        if alive(worker or {}, since, time.time()):
             time.sleep(0.2)
         elif _taken_over(study):
             break

@@ -138,6 +138,10 @@ class Trials:
             elif trial.number in numbers:
                 self.fail(trial, NEEDLESS)
 
+    def begun(self) -> bool:
+        """Tell whether any trial is trained or reached something."""
+        return any(one.state == TrialState.RUNNING or one.user_attrs.get("reached") for one in self.study.get_trials(deepcopy=False))
+
     def running(self) -> int:
         """Count the trials that other workers still train."""
         return len(self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))

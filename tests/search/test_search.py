@@ -213,6 +213,17 @@ def test_the_best_trial_of_a_dozen_does_not_alone_say_what_matters(url):
     assert shares["kind"] > shares["x"]
 
 
+@pytest.mark.parametrize(("values", "told"), [([0.3, 0.2], {"kind", "x"}), ([0.3], set())])
+def test_trials_that_all_are_as_bad_as_the_worst_tell_nothing(values, told, url):
+    found = trials_in(url, 12, {"kind": "choice(good,bad)", "x": "interval(-5,5)"})
+    found.plan([{"kind": "good" if place < 2 else "bad", "x": (place * 9) % 11 - 5} for place in range(12)])
+    for place, trial in enumerate(found.ask(12)):
+        found.complete(trial, [dict(enumerate(values)).get(place, 0.0)])
+    shares = importance(found)
+    assert set(shares) == told
+    assert shares.get("kind", 1.0) > 0.6
+
+
 def test_few_trials_do_not_tell_what_matters(url):
     found = trials_in(url, 5)
     for trial in found.ask(5):

@@ -56,6 +56,7 @@ def test_a_study_is_found_again_with_what_it_searches(tmp_path):
     assert kept_space(again, "asked") == {"x": "interval(0,1)"}
     assert kept_starts(again) == [{"x": 0.5}]
     assert kept_pace(again) == math.inf
+    assert kept_pace(optuna.create_study()) is None  # of an earlier version
     assert json.loads(again.user_attrs["fingerprint"]) == {"images": 3}
 
 
@@ -80,6 +81,17 @@ def test_one_of_the_workers_that_find_a_dead_one_takes_its_place(tmp_path):
     code = TAKING_OVER.format(root=str(ROOT), at=time.time() + 5, url=url)
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert sorted(one.communicate(timeout=120)[0].strip() for one in running) == ["False", "False", "True"]
+
+
+def test_a_worker_elsewhere_that_took_over_has_its_time_too(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/search.sqlite"
+    study, _ = opened(url)
+    study.set_user_attr("worker", {"host": "elsewhere", "pid": 1, "begun": "1"})
+    monkeypatch.setattr("im2im.search.workers.SILENT", 1.0)
+    other = {"host": "elsewhere too", "pid": 1, "begun": "1"}
+    Timer(0.8, study.set_user_attr, ["worker", other]).start()
+    Timer(1.4, write_down, [study], {"space": {"x": "interval(0,1)"}}).start()
+    assert kept_space(opened(url)[0], "asked") == {"x": "interval(0,1)"}
 
 
 def test_others_wait_for_the_worker_that_begins_a_study(tmp_path):
