@@ -98,9 +98,9 @@ def require_images(cfg: DictConfig, splits: Mapping[str, int]) -> None:
             missing = f"{purpose}, got {dict(splits)}"
             if "counts" in cfg.data:
                 raise ValueError(f"{missing}; raise data.counts.{split}")
-            given, drawn = "a folder, a table or data.splits", f"three images or groups and data.fractions.{split} above 0"
-            folds = ", or set search.folds" if split == "val" else ""
-            raise ValueError(f"{missing}; give some to {split} by {given}, or where nothing is given have {drawn}{folds}")
+            drawn = f"leave that to data.fractions.{split} with an image or group for each split"
+            folds = ", or set search.folds" if split == "val" and splits.get("train", 0) > 1 else ""
+            raise ValueError(f"{missing}; give some to {split} by a folder, a table or data.splits, or {drawn}{folds}")
 
 
 def refuse(cfg: DictConfig) -> None:

@@ -1,7 +1,7 @@
 """What a search leaves behind beside its best run: a table of all trials, and a page."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from im2im.search.trials import UNCOUNTED, Trials, is_default, value
 
 FACTS = ("epochs", "seconds", "reason", "folder")
 ENOUGH = 6  # trials with a value, to tell which choice matters
-GOOD = 5  # of them whose choices are looked at, or more; fewer where others are as bad as the worst
+GOOD = 5  # of them whose choices are looked at, or more; fewer where more than half are as good as these
 
 
 def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[str, Any], commands: Mapping[str, str]) -> Path:
@@ -76,10 +76,8 @@ def importance(trials: Trials) -> dict[str, float]:
     trainings too.
     """
     done = [one for one in trials.study.get_trials(deepcopy=False) if value(one) is not None and one.params]
-    values = [float(value(one) or 0) for one in done]
-    worst = min(values, default=0.0) if trials.maximize else max(values, default=0.0)
-    good = min(max(GOOD, len(done) / 10), len(done) / 2, sum(one != worst for one in values))
-    if len(done) < ENOUGH or good < 2:
+    good = _good([float(value(one) or 0) * (-1 if trials.maximize else 1) for one in done]) if len(done) >= ENOUGH else 0
+    if good < 2:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if trials.maximize else "minimize")
@@ -88,6 +86,13 @@ def importance(trials: Trials) -> dict[str, float]:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = PedAnovaImportanceEvaluator(target_quantile=good / len(done))
         return {name: float(share) for name, share in get_param_importances(study, evaluator=evaluator).items()}
+
+
+def _good(values: Sequence[float]) -> int:
+    """Count the trials that are good, less is better; those that are as good as most are not."""
+    count = int(min(max(GOOD, len(values) / 10), len(values) / 2))
+    last = sorted(values)[count - 1]
+    return count if sum(one <= last for one in values) <= len(values) / 2 else sum(one < last for one in values)
 
 
 def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:

@@ -15,12 +15,9 @@ ON_DISK = {"fractions": {"val": 0.1}}
     [
         (BUILT_IN, {"train": 2, "test": 1}, "chooses by validation images, got {'train': 2, 'test': 1}; raise data.counts.val"),
         (BUILT_IN, {"train": 2, "val": 1}, "scored on test images, got {'train': 2, 'val': 1}; raise data.counts.test"),
-        (
-            ON_DISK,
-            {"train": 1, "test": 1},
-            "; give some to val by a folder, .* data.fractions.val above 0, or set search.folds",
-        ),
-        (ON_DISK, {"train": 2, "val": 1}, "; give some to test by a folder, .* data.fractions.test above 0$"),
+        (ON_DISK, {"train": 1, "test": 1}, "; give some to val by a folder, .* data.fractions.val with an image or group for each split$"),
+        (ON_DISK, {"train": 2, "test": 1}, "; give some to val by a folder, .* each split, or set search.folds$"),
+        (ON_DISK, {"train": 2, "val": 1}, "; give some to test by a folder, .* data.fractions.test with an image or group for each split$"),
     ],
 )
 def test_images_that_are_missing_are_named_with_what_gives_them(data, splits, told):

@@ -83,15 +83,30 @@ def test_one_of_the_workers_that_find_a_dead_one_takes_its_place(tmp_path):
     assert sorted(one.communicate(timeout=120)[0].strip() for one in running) == ["False", "False", "True"]
 
 
+class Clock:
+    """Time that passes only while somebody sleeps, and what others do at some time."""
+
+    def __init__(self, *doings):
+        self.now, self.doings = 0.0, list(doings)
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        while self.doings and self.doings[0][0] <= self.now:
+            self.doings.pop(0)[1]()
+
+
 def test_a_worker_elsewhere_that_took_over_has_its_time_too(tmp_path, monkeypatch):
-    url = f"sqlite:///{tmp_path}/search.sqlite"
-    study, _ = opened(url)
-    study.set_user_attr("worker", {"host": "elsewhere", "pid": 1, "begun": "1"})
-    monkeypatch.setattr("im2im.search.workers.SILENT", 1.0)
-    other = {"host": "elsewhere too", "pid": 1, "begun": "1"}
-    Timer(0.8, study.set_user_attr, ["worker", other]).start()
-    Timer(1.4, write_down, [study], {"space": {"x": "interval(0,1)"}}).start()
-    assert kept_space(opened(url)[0], "asked") == {"x": "interval(0,1)"}
+    study, _ = opened(f"sqlite:///{tmp_path}/search.sqlite")
+    one, other = ({"host": host, "pid": 1, "begun": "1"} for host in ("elsewhere", "elsewhere too"))
+    study.set_user_attr("worker", one)
+    takes_over = (8.0, lambda: study.set_user_attr("worker", other))
+    writes = (14.0, lambda: write_down(study, space={"x": "interval(0,1)"}))
+    monkeypatch.setattr("im2im.search.workers.SILENT", 10.0)
+    monkeypatch.setattr("im2im.search.storage.time", Clock(takes_over, writes))
+    assert kept_space(study, "asked") == {"x": "interval(0,1)"}
 
 
 def test_others_wait_for_the_worker_that_begins_a_study(tmp_path):
