@@ -50,14 +50,11 @@ def write_results(trials: Trials, folder: Path, metric: str, metrics: Mapping[st
 
 def table_of(trials: Trials) -> pd.DataFrame:
     """List the trials that were begun: how each ended, its value, its length, what it differs by, why it failed, its folder."""
-    begun = [one for one in trials.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
+    names, begun = list(trials.distributions), [one for one in trials.study.get_trials(deepcopy=False) if one.state != TrialState.WAITING]
     if len(trials.study.directions) == 1:
-        return pd.DataFrame([_row(trial, list(trials.distributions)) for trial in begun], columns=_columns(trials))
+        return pd.DataFrame([_row(trial, names) for trial in begun], columns=_columns(trials))
     unbeaten = {one.number for one in trials.study.best_trials}
-    rows = [
-        {**_row(one, list(trials.distributions)), "seconds_per_megavoxel": _second(one), "unbeaten": one.number in unbeaten}
-        for one in begun
-    ]
+    rows = [{**_row(one, names), "seconds_per_megavoxel": _second(one), "unbeaten": one.number in unbeaten} for one in begun]
     return pd.DataFrame(rows, columns=[*_columns(trials), "seconds_per_megavoxel", "unbeaten"])
 
 

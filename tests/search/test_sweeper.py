@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from omegaconf import OmegaConf
 from tests_commands import SEARCH, TINY, im2im, result, telling
@@ -41,7 +43,13 @@ def test_the_first_trial_is_the_default(searched):
 
 def test_the_best_run_predicts(searched):
     folder, home, _ = searched
-    im2im(folder, "mode=evaluate", f"run={home / 'best'}")
+    (image, *_) = sorted((home / "best" / "inputs").iterdir())
+    im2im(folder, "mode=predict", f"run={home / 'best'}", f"input={image}", f"output={folder}/predicted")
+    (predicted,) = (folder / "predicted").glob("*.tif")
+    found, source = tifffile.imread(predicted), tifffile.imread(image)
+    assert found.shape == source.shape[-2:]
+    assert np.isfinite(found).all()
+    assert found.std() > 0
 
 
 def test_the_same_command_writes_the_same_best_run_again(searched):
