@@ -18,7 +18,7 @@ from im2im import resolvers  # noqa: F401
 from im2im.building import build
 from im2im.nesting import leaves
 from im2im.ranks import first_process
-from im2im.settings import check_short_keys
+from im2im.settings import check_short_keys, settle_length
 
 log = logging.getLogger("im2im")
 
@@ -51,6 +51,7 @@ def run(cfg: DictConfig) -> Any:
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
+    settle_length(cfg, keys_given())
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
@@ -85,6 +86,13 @@ def run(cfg: DictConfig) -> Any:
         return build(cfg.mode)(trainer, framework, data)
     finally:
         end_wandb()
+
+
+def keys_given() -> set[str]:
+    """Name the keys and groups that the command line sets; none in a further process of a training."""
+    if not HydraConfig.initialized():
+        return set()
+    return {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in HydraConfig.get().overrides.task}
 
 
 def end_wandb() -> None:

@@ -1,9 +1,12 @@
 """What the values of settings may be, told before anything is built."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+UNLIMITED = -1  # max_epochs where max_time alone ends a training, as Lightning writes it
 
 
 def check_short_keys(cfg: DictConfig) -> None:
@@ -14,7 +17,9 @@ def check_short_keys(cfg: DictConfig) -> None:
     """
     if cfg.spatial_dims not in {2, 3}:
         raise ValueError(f"spatial_dims is 2 or 3, got {cfg.spatial_dims}; set spatial_dims=2 or spatial_dims=3")
-    require_numbers(cfg, ("batch_size", int, 1), ("max_epochs", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0))
+    require_numbers(cfg, ("batch_size", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0))
+    if cfg.max_epochs != UNLIMITED:
+        require_numbers(cfg, ("max_epochs", int | None, 1))
     lengths = cfg.voxel_size
     fits = OmegaConf.is_list(lengths) and len(lengths) == cfg.spatial_dims and all(length > 0 for length in lengths)
     if lengths is not None and not fits:
@@ -23,6 +28,30 @@ def check_short_keys(cfg: DictConfig) -> None:
         from im2im.frameworks.schedule import seconds_of
 
         seconds_of(cfg.max_time)
+
+
+def settle_length(cfg: DictConfig, given: Collection[str] = ()) -> None:
+    """Decide what ends a training: ``max_epochs`` or ``max_time`` where one is given alone, both where both are, else those of the data.
+
+    Args:
+        cfg: Its ``max_epochs`` and ``max_time`` are set; -1 epochs are as many as the time allows.
+        given: Keys of the command line, which win over an experiment and over the run that is resumed.
+    """
+    given_alone = {key for key in ("max_epochs", "max_time") if key in given and cfg[key] is not None}
+    if given_alone == {"max_time"} or (cfg.max_epochs is None and cfg.max_time is not None):
+        cfg.max_epochs = UNLIMITED
+    elif given_alone == {"max_epochs"}:
+        cfg.max_time = None
+    elif cfg.max_epochs is None:
+        cfg.max_epochs, cfg.max_time = cfg.data.max_epochs, cfg.data.max_time
+
+
+def settle_search_length(cfg: DictConfig) -> None:
+    """Give every training of a search a number of epochs, after which trials are compared, beside its time."""
+    if cfg.max_epochs is None and cfg.max_time is None:
+        cfg.max_time = cfg.data.max_time
+    if cfg.max_epochs in (None, UNLIMITED):
+        cfg.max_epochs = cfg.data.max_epochs
 
 
 def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:

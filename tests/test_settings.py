@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from im2im.settings import check_short_keys, require_numbers
+from im2im.settings import UNLIMITED, check_short_keys, require_numbers, settle_length, settle_search_length
 
 KEYS = {"batch_size": 1, "max_epochs": 1, "seed": 0, "learning_rate": 1e-3, "spatial_dims": 2, "max_time": None, "voxel_size": None}
 
@@ -30,3 +30,40 @@ def test_what_is_no_number_of_its_kind_is_refused(kind, value, told):
     require_numbers(OmegaConf.create({"search": {"trials": 3, "hours": None}}), ("search.trials", int, 1), ("search.hours", int | None, 1))
     with pytest.raises(ValueError, match=rf"search\.trials must be {told}.* of at least 1, got {value}; set search\.trials=NUMBER"):
         require_numbers(OmegaConf.create({"search": {"trials": value}}), ("search.trials", kind, 1))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "time", "given", "settled"),
+    [
+        (None, None, [], (100, "00:02:00:00")),
+        (None, "00:00:15:00", ["max_time"], (UNLIMITED, "00:00:15:00")),
+        (3, None, ["max_epochs"], (3, None)),
+        (3, "00:00:15:00", ["max_epochs", "max_time"], (3, "00:00:15:00")),
+        (10, "00:00:15:00", ["task", "max_time"], (UNLIMITED, "00:00:15:00")),  # the epochs are an experiment's
+        (3, "00:00:15:00", ["max_epochs"], (3, None)),  # the time is that of the run that goes on
+        (3, None, ["max_epochs", "max_time"], (3, None)),
+        (UNLIMITED, "00:00:15:00", [], (UNLIMITED, "00:00:15:00")),  # a finished run is evaluated
+    ],
+)
+def test_what_is_given_alone_ends_a_training(epochs, time, given, settled):
+    cfg = OmegaConf.create({"max_epochs": epochs, "max_time": time, "data": {"max_epochs": 100, "max_time": "00:02:00:00"}})
+    settle_length(cfg, given)
+    assert (cfg.max_epochs, cfg.max_time) == settled
+
+
+@pytest.mark.parametrize(
+    ("epochs", "time", "settled"),
+    [(None, None, (20, "00:02:00:00")), (None, "00:00:15:00", (20, "00:00:15:00")), (7, None, (7, None))],
+)
+def test_trainings_of_a_search_have_epochs_after_which_they_are_compared(epochs, time, settled):
+    cfg = OmegaConf.create({"max_epochs": epochs, "max_time": time, "data": {"max_epochs": 20, "max_time": "00:02:00:00"}})
+    settle_search_length(cfg)
+    assert (cfg.max_epochs, cfg.max_time) == settled
+
+
+@pytest.mark.parametrize("epochs", [0, -2, 1.5])
+def test_epochs_are_whole_numbers_or_unlimited(epochs):
+    check_short_keys(OmegaConf.create({**KEYS, "max_epochs": None}))
+    check_short_keys(OmegaConf.create({**KEYS, "max_epochs": UNLIMITED}))
+    with pytest.raises(ValueError, match=f"max_epochs must be a whole number of at least 1, got {epochs}"):
+        check_short_keys(OmegaConf.create({**KEYS, "max_epochs": epochs}))

@@ -15,6 +15,7 @@ from im2im.__main__ import folder, store_experiments
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
 from im2im.networks.stride import InputSize, input_size
+from im2im.settings import settle_length
 from im2im.stages.evaluate import predict_entry
 from im2im.stages.predict import predict_image
 
@@ -43,7 +44,9 @@ def composed(*overrides: str) -> DictConfig:
     """Compose a configuration; to be copied before it is changed."""
     store_experiments()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*overrides, "hardware=cpu", "output_dir=."])
+        config = compose("config", [*overrides, "hardware=cpu", "output_dir=."])
+    settle_length(config)
+    return config
 
 
 @cache

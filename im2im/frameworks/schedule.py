@@ -15,7 +15,7 @@ class Cosine(LRScheduler):
 
     Args:
         optimizer: Whose learning rates change.
-        max_epochs: Epochs of the training.
+        max_epochs: Epochs of the training; -1 where its time alone ends it.
         max_time: Time of the training as DD:HH:MM:SS; None for no limit.
         warm_up: Share of the training in which the rate rises.
     """
@@ -23,10 +23,15 @@ class Cosine(LRScheduler):
     def __init__(self, optimizer: Optimizer, max_epochs: int, max_time: str | None = None, warm_up: float = 0.0) -> None:
         if not 0 <= warm_up < 1:
             raise ValueError(f"warm_up is a share of the training below 1, got {warm_up}; change scheduler.warm_up")
-        self.max_epochs, self.warm_up = max_epochs, warm_up
+        self.max_epochs, self.warm_up = math.inf if max_epochs == -1 else max_epochs, warm_up
         self.max_seconds = seconds_of(max_time) if max_time else math.inf
         self.spent, self.start = 0.0, time.monotonic()
         super().__init__(optimizer)
+
+    @property
+    def ends_by_time(self) -> bool:
+        """Whether the rate falls with the time of the training."""
+        return self.max_seconds < math.inf
 
     def progress(self) -> float:
         """Give the share of the training that is over, 0 to 1."""

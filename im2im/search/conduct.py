@@ -29,7 +29,7 @@ from im2im.search.space import given, read_space, write_space
 from im2im.search.storage import STORAGE, kept_pace, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.trainings import Launch, Trainings
 from im2im.search.trials import Trials
-from im2im.settings import check_short_keys, require_numbers
+from im2im.settings import check_short_keys, require_numbers, settle_search_length
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
         ValueError: If the settings of the search do not fit together, or no trial was trained to its end.
     """
     refuse(cfg)
+    settle_search_length(cfg)
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)

@@ -1,0 +1,60 @@
+"""Early stopping that counts optimizer steps."""
+
+import math
+import sys
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning import callbacks
+from torch import Tensor
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """Lightning's early stopping, with a patience in optimizer steps, on a smoothed value.
+
+    Epochs differ in length from one data set to another, and the validation of a few patches is noisy. Where the schedule of the learning
+    rate ends with the time of the training, no patience ends it earlier: the rate has yet to fall.
+
+    Args:
+        monitor: Name of a logged value.
+        patience_steps: Optimizer steps without a better smoothed value.
+        smoothing: Weight of the earlier smoothed value against the new one, from 0 (none) to below 1.
+        patience: Validations without a better smoothed value; instead of ``patience_steps`` where given.
+        settings: Others of Lightning's callback.
+
+    Raises:
+        ValueError: The smoothing is not a share below 1.
+    """
+
+    def __init__(
+        self, monitor: str, patience_steps: int = 5000, smoothing: float = 0.7, patience: int | None = None, **settings: Any
+    ) -> None:
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing is a share below 1, got {smoothing}; change callbacks.early_stopping.smoothing")
+        super().__init__(monitor, patience=patience or 1, **settings)
+        self.patience_steps, self.smoothing, self.given_patience = patience_steps, smoothing, patience
+        self.smoothed: Tensor | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count how many validations the patience is."""
+        super().on_train_start(trainer, pl_module)
+        if any(getattr(config.scheduler, "ends_by_time", False) for config in trainer.lr_scheduler_configs):
+            self.patience = sys.maxsize
+        elif self.given_patience is not None:
+            self.patience = self.given_patience
+        else:
+            batches = min(float(trainer.val_check_batch or math.inf), trainer.num_training_batches) * (trainer.check_val_every_n_epoch or 1)
+            self.patience = math.ceil(self.patience_steps / max(batches, 1))
+
+    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
+        self.smoothed = current if self.smoothed is None else self.smoothing * self.smoothed.to(current) + (1 - self.smoothing) * current
+        return super()._evaluate_stopping_criteria(self.smoothed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give Lightning's state and the smoothed value."""
+        return {**super().state_dict(), "smoothed": self.smoothed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state of an interrupted training."""
+        super().load_state_dict(state_dict)
+        self.smoothed = state_dict.get("smoothed")
