@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, default_collate
 
 from im2im.data.augment import Augmentation
+from im2im.data.block import Block
 from im2im.data.channels import check_alike, check_wanted
 from im2im.data.dataset import Cutter, EpochSampler, TrainingPatches, ValidationPatches
 from im2im.data.fitting import fitted
@@ -74,11 +76,13 @@ class ImageData(pl.LightningDataModule):
         self._entries: dict[str, list[Entry]] = {}
         self._kept: dict[str, bool] = {}  # in memory, by split
         self._memory_left = memory
+        self._block = Block(sampling.validation_block, sampling.patch_size)
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """All pairs with their splits."""
-        return self.images.pairs(self.evaluating)
+        """All pairs with their splits; a block of a single training image is a validation pair of its own."""
+        pairs = self.images.pairs(self.evaluating)
+        return self._block.hold_out(pairs, lambda pair: self.images.open(pair, self.source, self.target))
 
     def entries(self, split: str) -> list[Entry]:
         """Open the images of a split and fit their normalization; done once.
@@ -87,10 +91,16 @@ class ImageData(pl.LightningDataModule):
             ValueError: If the split is empty, or images do not fit together.
         """
         if split not in self._entries:
-            opened = [entry for pair in self.pairs if pair.split == split for entry in self._open(pair)]
+            opened = [entry for pair in self.pairs if pair.split == split for entry in self.open(pair)]
             for entry in opened:
                 check_wanted(entry, self._wanted)
                 check_alike(entry, opened[0])
+            if split == "val" and any(pair.part for pair in self.pairs):  # one image: its two parts are normalized alike
+                rest = self.entries("train")
+                opened = [
+                    replace(one, source_scale=two.source_scale, target_scale=two.target_scale)
+                    for one, two in zip(opened, rest, strict=True)
+                ]
             if split == "train":
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left and not (split == "train" and self._partial)
@@ -99,9 +109,10 @@ class ImageData(pl.LightningDataModule):
             self._entries[split] = fitted(opened, self.source, self.target, keep, self._readers, self.images.shortcuts.store)
         return self._entries[split]
 
-    def _open(self, pair: Pair) -> Iterator[Entry]:
-        """Open a pair, and let what was found out about its files be written down now and then."""
-        yield from self.images.open(pair, self.source, self.target)
+    def open(self, pair: Pair) -> Iterator[Entry]:
+        """Open a pair, or its part, and let what was found out about its files be written down now and then."""
+        for entry in self.images.open(pair, self.source, self.target):
+            yield self._block.cut(entry, pair.split) if pair.part else entry
         self.images.shortcuts.store.write(EVERY)
 
     def require_channels(self, in_channels: int, target_channels: int | None = None) -> None:
@@ -180,7 +191,8 @@ class ImageData(pl.LightningDataModule):
             self.entries("val")  # takes its share of the memory first
         cutter, keeping = self._cutter(entries), Keeping(self._memory_left / max(self._readers, 1)) if self._partial else None
         plan = self.sampling.places(entries, self.target, self.sampling, self.images.shortcuts.store)
-        return TrainingPatches(entries, cutter, plan, self.augmentation, self.seed, keeping)
+        by_area = None if self.sampling.steps_per_epoch is None else self.sampling.fraction_per_epoch
+        return TrainingPatches(entries, cutter, plan, self.augmentation, self.seed, keeping, by_area)
 
     @property
     def _partial(self) -> bool:
@@ -232,4 +244,6 @@ class ImageData(pl.LightningDataModule):
         """Write which file serves which stage to splits.csv, and say how many."""
         counts = Counter(str(pair.split) for pair in self.pairs)
         log.info("images: %s", ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name]))
+        for part in dict.fromkeys(pair.part for pair in self.pairs if pair.part and pair.split == "val"):
+            log.info("validation looks at %s of the training image, which training never sees", part)
         write_splits(self.pairs, folder / "splits.csv")

@@ -1,5 +1,6 @@
 """Patches of entries as samples: read only the patch, normalize, augment."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -9,6 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from im2im.data.augment import Augmentation
+from im2im.data.epochs import ByArea, shuffled
 from im2im.data.index import Entry
 from im2im.data.keeping import Keeping
 from im2im.data.patches import Plan, Region, Sampling, fill_up, grid_regions, random_region
@@ -65,7 +67,7 @@ class TrainingPatches(Dataset):
 
     Where source and target are not matched, each round through the images gives every source another target, and goes on where
     the last one stopped in the shorter list of the two, so that in the end all its images were seen equally often; region and
-    augmentation of the two have nothing to do with each other.
+    augmentation of the two have nothing to do with each other. With ``by_area`` both are drawn in proportion to their area instead.
 
     Args:
         entries: The images.
@@ -74,6 +76,7 @@ class TrainingPatches(Dataset):
         augmentation: Changes them.
         seed: Of all that is random.
         keeping: Reads entries into memory for the epoch in which they are used; None reads patch by patch.
+        by_area: Share of the unmatched images that an epoch draws from in proportion to their area; None takes all in turn.
     """
 
     def __init__(
@@ -84,9 +87,10 @@ class TrainingPatches(Dataset):
         augmentation: Augmentation,
         seed: int,
         keeping: Keeping | None = None,
+        by_area: float | None = None,
     ) -> None:
         self.entries, self.cutter, self.plan = entries, cutter, plan
-        self.augmentation, self.seed, self.keeping = augmentation, seed, keeping
+        self.augmentation, self.seed, self.keeping, self.by_area = augmentation, seed, keeping, by_area
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
@@ -105,15 +109,34 @@ class TrainingPatches(Dataset):
         return {**self.augmentation(self.cutter(entry, region), int(rng.integers(2**31))), **facts(entry)}
 
     def _side_by_side(self, epoch: int, index: int) -> Entry:
-        """Put a source and a target beside each other: every round through the entries has each image at least once."""
-        count = len(self.entries)
-        number, place = divmod(epoch * len(self) + index, count)
-        order = np.random.default_rng([self.seed, number, 1]).permutation(count)
-        before = number * count  # patches of all earlier rounds
+        """Put a source and a target beside each other."""
         sources, targets = self._lists
-        entry, partner = sources[(before + place) % len(sources)], targets[(before + int(order[place])) % len(targets)]
+        left, right = self._in_turn(epoch, index) if self.by_area is None else self._by_area(epoch, index)
+        entry, partner = sources[left % len(sources)], targets[right % len(targets)]
         name = f"{entry.source.path.name} with {partner.target.path.name}"
         return replace(entry, name=name, target=partner.target, target_scale=partner.target_scale)
+
+    def _in_turn(self, epoch: int, index: int) -> tuple[int, int]:
+        """Number source and target: every round through the entries has each image at least once."""
+        count = len(self.entries)
+        number, place = divmod(epoch * len(self) + index, count)
+        before = number * count  # patches of all earlier rounds
+        return before + place, before + int(shuffled(count, self.seed, number, 1)[place])
+
+    def _by_area(self, epoch: int, index: int) -> tuple[int, int]:
+        """Number source and target by their areas, in orders that have nothing to do with each other."""
+        of_sources, of_targets = self._areas
+        return of_sources(epoch, index), of_targets(epoch, int(shuffled(len(self), self.seed, epoch, 1)[index]))
+
+    @cached_property
+    def _areas(self) -> tuple[ByArea, ByArea]:
+        sources, targets = self._lists
+        areas = (
+            [math.prod(self.cutter.source.spatial_shape(entry.source)) for entry in sources],
+            [math.prod(self.cutter.target.spatial_shape(entry.target)) for entry in targets],
+        )
+        left, right = (ByArea(of_role, len(self), self.by_area or 1.0) for of_role in areas)
+        return left, right
 
     @cached_property
     def _lists(self) -> tuple[list[Entry], list[Entry]]:
@@ -130,11 +153,13 @@ class TrainingPatches(Dataset):
 
 
 class ValidationPatches(Dataset):
-    """The same patches every time, evenly spread over each image, never augmented."""
+    """The same patches every time, evenly spread over each image, and over all images where their number is limited; never augmented."""
 
     def __init__(self, entries: Sequence[Entry], cutter: Cutter, sampling: Sampling) -> None:
         self.cutter = cutter
-        self.places = [(entry, *regions) for entry in entries for regions in self._regions(entry, sampling)]
+        places = [(entry, *regions) for entry in entries for regions in self._regions(entry, sampling)]
+        limit = min(sampling.validation_limit or len(places), len(places))
+        self.places = [places[(2 * number + 1) * len(places) // (2 * limit)] for number in range(limit)]  # the middles of equal parts
 
     def _regions(self, entry: Entry, sampling: Sampling) -> list[tuple[Region, Region]]:
         """Spread patches over source and target, over each by its own size where they are not matched."""

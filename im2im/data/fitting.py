@@ -13,7 +13,7 @@ from im2im.io.store import Store
 
 
 def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers: int, store: Store | None = None) -> list[Entry]:
-    """Fit the normalization of every entry; each image is read once, in however many entries it is.
+    """Fit the normalization of every entry that has none; each image is read once, in however many entries it is.
 
     Args:
         entries: Opened pairs.
@@ -27,11 +27,15 @@ def fitted(entries: list[Entry], source: Side, target: Side, keep: bool, workers
 
     def fit_source(entry: Entry) -> Entry:
         read = in_memory(entry, ("source",)) if keep else entry
+        if entry.source_scale is not None:
+            return read
         scale = known_scale(known, source, entry.source, entry.time, None, lambda: source.fit(read.source, read.time))
         return replace(read, source_scale=scale)
 
     def fit_target(entry: Entry) -> Entry:
         read = in_memory(entry, ("target", "cost_map")) if keep else entry
+        if entry.target_scale is not None:
+            return read
         find = partial(target.fit, read.target, read.time, read.cost_map)
         return replace(read, target_scale=known_scale(known, target, entry.target, entry.time, entry.cost_map, find))
 

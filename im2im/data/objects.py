@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
+from im2im.data.epochs import in_turn
 from im2im.data.index import Entry
 from im2im.data.known import known
 from im2im.data.patches import Plan, Region, Sampling, random_region
@@ -17,6 +18,8 @@ from im2im.io.store import Store
 @dataclass(frozen=True)
 class AroundObjects:
     """One patch around every object of every image, in every epoch; an image without objects gives one random patch.
+
+    Where an epoch has a fixed number of steps, it goes on where the last one stopped, until there was a patch around every object.
 
     Objects are the numbers above 0 in the first channel of the target; excluded pixels belong to none.
     """
@@ -41,10 +44,14 @@ class AroundObjects:
 
 
 class ObjectPlan:
-    """Takes the objects in turn. Targets are read once, when the plan is first used, unless the store knows where their objects are."""
+    """Takes the objects in turn, in another order each time where an epoch has a fixed number of steps.
+
+    Targets are read once, when the plan is first used, unless the store knows where their objects are.
+    """
 
     def __init__(self, entries: Sequence[Entry], target: Side, sampling: Sampling, store: Store) -> None:
         self.entries, self.target, self.patch_size, self.store = entries, target, sampling.patch_size, store
+        self.count = sampling.patches_of_steps()
 
     @cached_property
     def places(self) -> list[tuple[Entry, tuple[int, ...] | None]]:
@@ -66,11 +73,11 @@ class ObjectPlan:
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
-        return len(self.places)
+        return self.count or len(self.places)
 
     def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Give one entry, and the region around one of its objects."""
-        entry, middle = self.places[index]
+        entry, middle = self.places[in_turn(len(self.places), epoch * self.count + index) if self.count else index]
         shape = self.target.spatial_shape(entry.target)
         if middle is None:
             return entry, random_region(shape, self.patch_size, rng)

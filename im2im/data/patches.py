@@ -4,15 +4,16 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
-from im2im.data.foreground import Density, densities
+from im2im.data.epochs import ByArea, in_turn
+from im2im.data.foreground import LEVELS, Density, densities
 from im2im.data.index import Entry
 from im2im.data.side import Side
 from im2im.io.store import Store
+from im2im.parallel import processes
 
 Region = tuple[slice, ...]
 
@@ -65,6 +66,8 @@ class Anywhere:
 class RandomPlan:
     """Takes the images in turn, all of them or some in each epoch, and a random region of each.
 
+    Where an epoch has a fixed number of steps, the images are drawn in proportion to their area instead.
+
     Args:
         entries: The images.
         sampling: How many patches of what size.
@@ -74,14 +77,16 @@ class RandomPlan:
     def __init__(self, entries: Sequence[Entry], sampling: "Sampling", maps: Sequence[tuple[Density, Density] | None]) -> None:
         self.entries, self.sampling, self.maps = entries, sampling, maps
         self.per_epoch = math.ceil(sampling.fraction_per_epoch * len(entries))
+        count, areas = sampling.patches_of_steps(), [self._area(entry, found) for entry, found in zip(entries, maps, strict=True)]
+        self.by_area = ByArea(areas, count, sampling.fraction_per_epoch) if count else None
 
     def __len__(self) -> int:
         """Count the patches of one epoch."""
-        return self.per_epoch * self.sampling.patches_per_image
+        return self.per_epoch * self.sampling.patches_per_image if self.by_area is None else self.by_area.patches
 
     def __call__(self, epoch: int, index: int, rng: np.random.Generator) -> tuple[Entry, Region]:
         """Draw a region of one entry."""
-        number = self._number(epoch, index)
+        number = self._number(epoch, index) if self.by_area is None else self.by_area(epoch, index)
         entry, found = self.entries[number], self.maps[number]
         shape = entry.source.shape[5 - len(self.sampling.patch_size) :]
         if found is not None:
@@ -96,14 +101,12 @@ class RandomPlan:
         count = len(self.entries)
         if self.per_epoch == count:
             return index % count
-        number, place = divmod(epoch * self.per_epoch + index % self.per_epoch, count)
-        return int(_order(count, number)[place])
+        return in_turn(count, epoch * self.per_epoch + index % self.per_epoch)
 
-
-@lru_cache(maxsize=4)
-def _order(count: int, number: int) -> np.ndarray:
-    """Give the order of so many images in one round through all of them."""
-    return np.random.default_rng(number).permutation(count)
+    def _area(self, entry: Entry, found: tuple[Density, Density] | None) -> float:
+        """Count the pixels of an image that are not excluded."""
+        pixels = math.prod(entry.source.shape[5 - len(self.sampling.patch_size) :])
+        return pixels if found is None else pixels * float(found[1].shares.mean()) / LEVELS
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,10 @@ class Sampling:
         places: Chooses where training patches lie.
         fraction_per_epoch: Share of the training images that an epoch takes, others in each until all were seen.
         foreground: Share of the patches that are drawn where the target has objects, or is bright, in proportion to their area.
+        steps_per_epoch: Batches of an epoch, the same in every process; images are then drawn in proportion to their area. None: an epoch
+            has ``patches_per_image`` of each image.
+        validation_limit: Patches of one validation at most, spread evenly over its images; None for no limit.
+        validation_block: Share of a single training image that is held out for validation; 0 holds none out.
     """
 
     patch_size: tuple[int, ...]
@@ -127,21 +134,30 @@ class Sampling:
     places: Places = Anywhere()
     fraction_per_epoch: float = 1.0
     foreground: float = 0.0
+    steps_per_epoch: int | None = None
+    validation_limit: int | None = None
+    validation_block: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no size, and numbers below one."""
         if not isinstance(self.patch_size, Sequence) or not all(isinstance(pixels, int) for pixels in self.patch_size):
             raise ValueError(f"patch_size has a whole number for each axis, got {self.patch_size}; set patch_size=[128,128]")
         object.__setattr__(self, "patch_size", tuple(self.patch_size))
-        for key in ("batch_size", "patches_per_image", "validation_patches"):
-            if getattr(self, key) < 1:
+        for key in ("batch_size", "patches_per_image", "validation_patches", "steps_per_epoch", "validation_limit"):
+            if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}; set {key}=1 or more")
         if not 0 < self.fraction_per_epoch <= 1:
             raise ValueError(f"an epoch takes a part of the images, got data.fraction_per_epoch={self.fraction_per_epoch}; set it to 1")
         if not 0 <= self.foreground <= 1:
             raise ValueError(f"data.foreground is a share of the patches from 0 to 1, got {self.foreground}; set data.foreground=0.5")
+        if not 0 <= self.validation_block <= 0.5:
+            raise ValueError(f"a block is at most half of an image, got data.validation_block={self.validation_block}; set it to 0.2")
         if min(self.patch_size, default=0) < 1:
             raise ValueError(f"patch_size must be positive, got {self.patch_size}; set patch_size=[128,128]")
+
+    def patches_of_steps(self) -> int | None:
+        """Count the patches of an epoch in all processes together, as ``steps_per_epoch`` says; None where it does not."""
+        return None if self.steps_per_epoch is None else self.steps_per_epoch * self.batch_size * processes()
 
 
 def random_region(shape: tuple[int, ...], patch_size: tuple[int, ...], rng: np.random.Generator) -> Region:

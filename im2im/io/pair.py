@@ -73,7 +73,7 @@ kept_path: Any = _KeptPath
 
 
 class _Slots:
-    fields = ("name", "source", "target", "cost_map", "split", "group", "scene", "channel", "matched")
+    fields = ("name", "source", "target", "cost_map", "split", "group", "scene", "channel", "matched", "part")
     __slots__ = (*(f"_{field}" for field in fields), *(f"_{field}_folder" for field in ("source", "target", "cost_map")))
 
 
@@ -91,6 +91,7 @@ class Pair(_Slots):
         scene: The one scene to use, by name or index.
         channel: The one channel of the source to use, by name or index.
         matched: Whether source and target show the same; not so where data are unpaired.
+        part: The part of the image that serves this split, such as "Y 0:819"; None for all of it.
     """
 
     __slots__ = ()
@@ -104,6 +105,7 @@ class Pair(_Slots):
     scene: str | int | None = kept(None)
     channel: str | int | None = kept(None)
     matched: bool = kept(True)
+    part: str | None = kept(None)
 
     def __reduce__(self) -> tuple[type["Pair"], tuple[Any, ...]]:
         """Let it be copied and sent to other processes."""

@@ -77,15 +77,17 @@ def as_test(pairs: list[Pair]) -> list[Pair]:
 def write_splits(pairs: list[Pair], path: str | Path) -> None:
     """Write which file served what: a CSV with columns split, name, group, source, target, cost_map; paths of files are absolute.
 
-    Unpaired data have a column more, matched: True or False.
+    Unpaired data have a column more, matched: True or False. Where an image is divided, the column part says how.
     """
-    unpaired = any(not pair.matched for pair in pairs)
+    more = [
+        name for name, used in (("matched", any(not pair.matched for pair in pairs)), ("part", any(pair.part for pair in pairs))) if used
+    ]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("split", "name", "group", "source", "target", "cost_map", *(["matched"] if unpaired else [])))
+        writer.writerow(("split", "name", "group", "source", "target", "cost_map", *more))
         for pair in pairs:
             paths = (path.resolve() if path and path.exists() else path for path in (pair.source, pair.target, pair.cost_map))
-            writer.writerow((pair.split, pair.name, pair.group, *paths, *([pair.matched] if unpaired else [])))
+            writer.writerow((pair.split, pair.name, pair.group, *paths, *(getattr(pair, name) for name in more)))
 
 
 def keep_splits(pairs: list[Pair], path: str | Path, roles: tuple[str, ...] = ("source",)) -> list[Pair]:
@@ -111,14 +113,14 @@ def keep_splits(pairs: list[Pair], path: str | Path, roles: tuple[str, ...] = ("
 
 
 def _listed(path: Path, roles: tuple[str, ...]) -> dict[Path, dict[str, str]]:
-    """Source → name → split; a source of several scenes or channels has several names."""
-    columns = read_columns(path, ("split", "name", *roles))
+    """Source → name → split; a source of several scenes or channels has several names. A divided image serves training."""
+    columns = read_columns(path, ("split", "name", *roles), ("part",))
     listed: dict[Path, dict[str, str]] = {}
     for role in roles:
-        for name, source, part in zip(columns["name"], columns[role], columns["split"], strict=True):
-            if part not in SPLITS:
-                raise ValueError(f"a split in {path} is train, val or test, got {part!r}; correct data.splits")
-            listed.setdefault(Path(str(source)).resolve(), {})[str(name)] = part
+        for name, source, split, part in zip(columns["name"], columns[role], columns["split"], columns["part"], strict=True):
+            if split not in SPLITS:
+                raise ValueError(f"a split in {path} is train, val or test, got {split!r}; correct data.splits")
+            listed.setdefault(Path(str(source)).resolve(), {})[str(name)] = "train" if part else split
     return listed
 
 

@@ -37,13 +37,17 @@ def configuration(record: Record) -> str:
 
 
 def data(record: Record) -> str:
-    """How many files served which stage."""
+    """How many files served which stage, and which part of one that was divided."""
     column = next((name for name in ("stage", "split") if name in record.splits), None)
     if column is None:
         return ""
     counts = {str(stage): int(count) for stage, count in record.splits[column].value_counts().items()}
     stages = [stage for stage in STAGES if stage in counts] + sorted(set(counts) - set(STAGES))
-    return section("Data", facts({stage: f"{counts[stage]} {'file' if counts[stage] == 1 else 'files'}" for stage in stages}))
+    said = {stage: f"{counts[stage]} {'file' if counts[stage] == 1 else 'files'}" for stage in stages}
+    if "part" in record.splits:
+        parts = record.splits.dropna(subset="part").groupby(column)["part"].first()
+        said |= {str(stage): f"{said[str(stage)]}: {part}" for stage, part in parts.items()}
+    return section("Data", facts(said))
 
 
 def environment(record: Record) -> str:

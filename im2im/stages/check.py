@@ -79,7 +79,7 @@ def _open_all(data: ImageData) -> tuple[dict[str, list[Entry]], list[Finding]]:
     store.freeze()
     for pair in track(data.pairs, "reading", transient=True):
         try:
-            opened = list(data.images.open(pair, data.source, data.target))
+            opened = list(data.open(pair))
             entries[str(pair.split)] += fitted(opened, data.source, data.target, keep=False, workers=1, store=store)
         except (ValueError, OSError) as error:
             findings.append(Finding("wrong", "reading", str(error)))
