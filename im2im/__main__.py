@@ -50,6 +50,7 @@ def main() -> None:
         register_sweepers()
         if not {"search", "hydra/sweeper"} & {argument.partition("=")[0] for argument in sys.argv}:
             sys.argv.append("hydra/sweeper=grid")
+    sys.argv[1:] = with_plan_file(sys.argv[1:])
     name = store_run(sys.argv[1:]) or "config"
     if started_together() and MULTIRUN & set(sys.argv):
         raise ValueError("a sweep starts its own jobs, got -m in several processes; start one, with hydra/launcher=submitit_slurm")
@@ -160,6 +161,14 @@ def with_custom_network(arguments: list[str]) -> list[str]:
     """Let ``network._target_=CLASS`` alone start from an empty network instead of the settings of the default one."""
     named = any(argument.startswith("network._target_=") for argument in arguments)
     return ["network=custom", *arguments] if named and not {"network", "run"} & plain_settings(arguments).keys() else arguments
+
+
+def with_plan_file(arguments: list[str]) -> list[str]:
+    """Let ``plan=FILE`` give the file of a plan."""
+    plan = plain_settings(arguments).get("plan", "")
+    if not plan.endswith((".yaml", ".yml")):
+        return arguments
+    return [*(one for one in arguments if one != f"plan={plan}"), "plan=auto", f"plan.file={plan}"]
 
 
 def plain_settings(arguments: list[str]) -> dict[str, str]:

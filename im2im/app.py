@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
@@ -51,10 +52,11 @@ def run(cfg: DictConfig) -> Any:
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
-    settle_length(cfg, keys_given())
+    settle_length(cfg, given := keys_given())
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
+    from im2im.planning.training import planned
     from im2im.targets import check_targets
     from im2im.tuning import trainer_alone, tune
 
@@ -63,19 +65,17 @@ def run(cfg: DictConfig) -> Any:
         warnings.simplefilter("ignore")
         if cfg.mode._target_ != TRAIN:
             return None
-    for chatter in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
-        logging.getLogger(chatter).setLevel(logging.WARNING)
-    for chatter in TRAINERS_CHATTER:
-        warnings.filterwarnings("ignore", message=chatter)
+    quieten()
     if cfg.run is not None:
         check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
+    cfg, plan = planned(cfg, given)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
     read_from_data(cfg, data)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
     refuse_overwriting(cfg)
-    save(cfg)
+    save(cfg, plan)
     callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
     trainer = build(trainer_alone(cfg), callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
@@ -88,11 +88,25 @@ def run(cfg: DictConfig) -> Any:
         end_wandb()
 
 
+def quieten() -> None:
+    """Silence advice of the trainer that does not apply here."""
+    for chatter in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
+    for chatter in TRAINERS_CHATTER:
+        warnings.filterwarnings("ignore", message=chatter)
+
+
 def keys_given() -> set[str]:
     """Name the keys and groups that the command line sets; none in a further process of a training."""
     if not HydraConfig.initialized():
         return set()
-    return {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in HydraConfig.get().overrides.task}
+    hydra = HydraConfig.get()
+    given = {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in hydra.overrides.task}
+    if (experiment := hydra.runtime.choices.get("experiment")) is None:
+        return given
+    from im2im.planning.training import keys_of
+
+    return given | keys_of(ConfigStore.instance().load(f"experiment/{experiment}.yaml").node)
 
 
 def end_wandb() -> None:
@@ -201,13 +215,15 @@ def goes_on(cfg: DictConfig) -> bool:
     return resumed is not None and Path(resumed).resolve() == Path(cfg.output_dir).resolve()
 
 
-def save(cfg: DictConfig) -> None:
-    """Write the resolved configuration to the run folder; ``-cp`` and ``run=`` run it again."""
+def save(cfg: DictConfig, plan: Any = None) -> None:
+    """Write the resolved configuration to the run folder, and the plan where there is one; ``-cp`` and ``run=`` run it again."""
     if not first_process():
         return
     from im2im.files import replacing
     from im2im.saved import resolved
 
+    if plan is not None:
+        plan.write(Path(cfg.output_dir) / "plan.yaml")
     with replacing(Path(cfg.output_dir) / "config.yaml") as path:
         path.write_text(OmegaConf.to_yaml(OmegaConf.create({**resolved(cfg), **({"run": None} if goes_on(cfg) else {})})))
 

@@ -16,7 +16,7 @@ LEVELS = [
     {"api"},
     {"search"},
     {"app"},
-    {"tuning"},
+    {"tuning", "planning"},
     {"ensemble"},
     {"saved"},
     {"resolvers", "building", "settings"},
@@ -57,7 +57,7 @@ LEVELS = [
         "order_statistics",
     },
 ]
-ENTRANCE = {"__main__", "api", "search", "app", "tuning", "ensemble", "saved", "resolvers", "building", "settings"}
+ENTRANCE = {"__main__", "api", "search", "app", "tuning", "planning", "ensemble", "saved", "resolvers", "building", "settings"}
 
 
 def unit(path: Path) -> str:

@@ -17,9 +17,9 @@ from omegaconf import DictConfig
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
+from im2im.planning.fingerprint import fingerprint
 from im2im.search import proposals
 from im2im.search.budget import budget, lengths, share
-from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
 from im2im.search.results import write_results

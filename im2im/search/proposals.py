@@ -41,7 +41,7 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
 
     Args:
         cfg: The default configuration of the task, composed with what the command line says.
-        facts: Of the data, see :func:`im2im.search.fingerprint.fingerprint`.
+        facts: Of the data, see :func:`im2im.planning.fingerprint.fingerprint`.
         chosen: Options by group, such as ``{"network": "fnet"}``.
         fixed: Settings that somebody gave, which are left as they are.
         full: Try other networks and frameworks too, and more of everything.

@@ -6,7 +6,7 @@ from tests_tiny import composed
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
-from im2im.search.fingerprint import fingerprint
+from im2im.planning.fingerprint import fingerprint
 from im2im.search.proposals import propose, starts
 from im2im.search.space import space_of
 

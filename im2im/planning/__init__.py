@@ -1,0 +1,1 @@
+"""Auto: proposes configurations from the data, tries them, and keeps the best."""

@@ -1,0 +1,116 @@
+"""A plan: settings with reasons, kept in a file that can be edited and given again."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from im2im.files import replacing
+from im2im.planning.rules import RULES, Part, Situation
+
+FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
+HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings that the rules chose.
+
+    Args:
+        parts: By subject.
+        facts: Of data and machine, from which they were chosen; empty where a file gave the settings.
+    """
+
+    parts: Sequence[Part]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings by key."""
+        return {key: value for part in self.parts for key, value in part.settings.items()}
+
+    def lines(self) -> list[str]:
+        """Give a line for each part: settings and reason."""
+        return [
+            f"{part.name}: {', '.join(f'{key}={_short(value)}' for key, value in part.settings.items())} ({part.reason})"
+            for part in self.parts
+        ]
+
+    def write(self, path: Path) -> None:
+        """Write settings, reasons and facts as YAML."""
+        content = {
+            "plan": {part.name: {"reason": part.reason, "settings": part.settings} for part in self.parts},
+            "facts": dict(self.facts),
+        }
+        with replacing(path) as place:
+            place.write_text(HEAD + yaml.safe_dump(content, sort_keys=False, width=140))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read what :meth:`Plan.write` wrote.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+        parts = [Part(str(name), dict(part["settings"]), str(part.get("reason", "as given"))) for name, part in content["plan"].items()]
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is no plan ({type(error).__name__}); give a plan.yaml of a run folder as plan=FILE") from error
+    return Plan(parts)
+
+
+def make_plan(situation: Situation, given: Collection[str]) -> Plan:
+    """Apply the rules one after the other; what somebody gave stays as it is.
+
+    Args:
+        situation: What the rules look at.
+        given: Keys and groups that the command line or an experiment sets.
+    """
+    parts: list[Part] = []
+    for rule in RULES:
+        if (part := rule(situation)) is None:
+            continue
+        if settings := untouched(part.settings, given):
+            parts.append(replace(part, settings=settings))
+            situation = replace(situation, settings={**situation.settings, **settings})
+    return Plan(parts, situation.facts)
+
+
+def untouched(settings: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """Leave out what somebody gave, and what belongs to a group whose option is left out.
+
+    The option of a group such as ``network`` is left out as well where a setting within it was given, which others may not have. The rules
+    fit their settings to the options of ``task``, ``framework`` and ``data``, which therefore leave out nothing.
+    """
+    taken = {key for key in settings if _touched(key, given)}
+    groups = {key for key in taken if "." not in key}
+    return {key: value for key, value in settings.items() if key not in taken and key.partition(".")[0] not in groups}
+
+
+def overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Write settings as Hydra reads them."""
+    return [f"{key}={_written(value)}" for key, value in settings.items()]
+
+
+def _touched(key: str, given: Collection[str]) -> bool:
+    return any(one == key or one.startswith(f"{key}.") or (one not in FITTED and key.startswith(f"{one}.")) for one in given)
+
+
+def _written(value: Any) -> str:
+    """Write a value as Hydra's override grammar reads it."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_written(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("_target_", dict(value))).rpartition(".")[2]
+    return str(value).rpartition("im2im.")[2].rpartition(".")[2] if isinstance(value, str) else _written(value)

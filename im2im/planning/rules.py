@@ -1,0 +1,290 @@
+"""Written rules from what the data and the machine are like to settings; docs/planning.md gives the source or measurement of each."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FEW = 30  # images, below which augmentation is strong
+VERY_FEW = 10  # images, below which intensities are turned by any angle as well
+FLAT = 3.0  # times as far between planes as between pixels: anisotropic
+ALIKE = 0.5  # correlation of source and target above which a residual path helps
+RARE = 0.05  # share of the pixels below which a class is rare
+SPARSE = 0.15  # share of the pixels below which objects have patches around them
+COLOURS = 3  # channels of a stained slide
+PATCH, LARGE_PATCH, GENERATED_PATCH = 128, 256, 256  # pixels along Y and X
+OBJECT_LENGTHS = 4  # in a patch
+AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixels of a batch
+VOLUME = 262_144  # voxels of a batch
+BATCHES = (2, 16)  # smallest and largest batch
+VALIDATED = {2: 64, 3: 16}  # patches of one validation
+EPOCH = (25, 250)  # fewest and most steps of an epoch
+FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
+SHARE = 0.1  # of the time that validation may take
+STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
+GAN_STEPS = 6000
+WORTH = 2500  # steps below which a narrower network is better than fewer steps
+PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
+WIDTHS = (32, 16, 8)  # channels of the first level
+PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
+ADVERSARIAL = ("pix2pix", "pix2pixhd", "cyclegan")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of a plan.
+
+    Args:
+        name: What it is about.
+        settings: Values by key; the key of a group has no dot.
+        reason: Why.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the rules look at.
+
+    Args:
+        facts: Of data and machine, see :func:`.fingerprint`.
+        kind: Of the targets: "intensities", "classes" or "objects".
+        dims: 2 or 3.
+        framework: Its option.
+        network: Its option, as the task or the user chose it.
+        paired: Whether source and target are matched.
+        classes: How many there are; all values above 0 of a target are one class where there are two.
+        seconds: Of the training, where ``max_time`` gives them.
+        measure: Gives the seconds of a forward and backward pass of a batch for settings so far and a number of channels.
+        settings: Of the rules before; patch_size and batch_size as well where somebody gave them.
+    """
+
+    facts: Mapping[str, Any]
+    kind: str
+    dims: int = 2
+    framework: str = "fcn"
+    network: str = "fnet"
+    paired: bool = True
+    classes: int = 0
+    seconds: float | None = None
+    measure: Callable[[Mapping[str, Any], int], float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator is trained as well."""
+        return self.framework in ADVERSARIAL
+
+    @property
+    def images(self) -> int:
+        """Number of training images."""
+        return int(self.facts["images"].get("train", 0))
+
+    @property
+    def rarest(self) -> float:
+        """Share of the pixels that the rarest class has; 1 where that is not known."""
+        if self.kind != "classes":
+            return 1.0
+        foreground = float(self.facts["foreground"])
+        return min(self.facts.get("classes", {}).values(), default=1.0) if self.classes > 2 else min(foreground, 1 - foreground)
+
+    @property
+    def flat(self) -> bool:
+        """Whether planes lie much farther apart than pixels: by the voxel size, or as estimated where the files do not say."""
+        voxel = self.facts["voxel_size"]
+        return self.dims == 3 and (self.facts.get("plane_distance", 1.0) if set(voxel) == {1.0} else voxel[0] / voxel[-1]) > FLAT
+
+    @property
+    def alike(self) -> bool:
+        """Whether the target is much like the source, channel by channel."""
+        channels = self.facts["channels"]
+        return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE
+
+
+def patches(at: Situation) -> Part:
+    """Choose the size and number of patches, and where they lie."""
+    size, why = _size(at)
+    pixels = math.prod(size)
+    batch = round((AREA[at.kind] if at.dims == 2 and not at.adversarial else AREA["intensities"] if at.dims == 2 else VOLUME) / pixels)
+    settings: dict[str, Any] = {"patch_size": size, "batch_size": min(max(batch, BATCHES[0]), BATCHES[1])}
+    if at.framework == "cyclegan":
+        settings["batch_size"] = min(settings["batch_size"], 4)  # four networks learn at a time
+    if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired:
+        settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
+        why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
+    if at.kind == "classes" and at.paired and at.facts["foreground"] < RARE:
+        settings["data.foreground"] = 0.5
+        why += f", half of them on the foreground: it covers {at.facts['foreground']:.1%} of the image"
+    return Part("patches", settings, why)
+
+
+def _size(at: Situation) -> tuple[list[int], str]:
+    """Give the size of a patch, (Z)YX, and why."""
+    smallest = at.facts["smallest"]
+    if "patch_size" in at.settings:
+        return list(at.settings["patch_size"]), "as given"
+    if at.flat:
+        return [min(8, smallest[0]), *(_within(160, side) for side in smallest[-2:])], "thin, for planes lie far apart"
+    if at.dims == 3:
+        voxel, depth = at.facts["voxel_size"], 32 if at.kind != "intensities" else 16
+        planes = 2 ** round(math.log2(depth * 1.4 * voxel[-1] / voxel[0])) if at.kind != "intensities" else depth
+        return [_within(min(planes, 32), smallest[0], 8), *(_within(64, side) for side in smallest[-2:])], "cubes that fit into memory"
+    if at.kind == "intensities" and at.adversarial:
+        side = GENERATED_PATCH if min(smallest) >= 1.5 * GENERATED_PATCH else PATCH
+        return [_within(side, length) for length in smallest], "as large as a discriminator needs to see the arrangement of objects"
+    if at.kind == "intensities" or at.framework == "cyclegan":
+        return [_within(PATCH, length) for length in smallest], "about the receptive field of the network"
+    length = at.facts["objects"].get("length", PATCH / OBJECT_LENGTHS)
+    side = min(max(32 * math.ceil(OBJECT_LENGTHS * length / 32), PATCH), LARGE_PATCH)
+    return [_within(side, pixels) for pixels in smallest], f"objects are {length:.0f} pixels long"
+
+
+def _within(wanted: int, pixels: int, multiple: int = 16) -> int:
+    """Give the wanted side of a patch, or the largest multiple that an image has."""
+    return wanted if pixels >= wanted else max(multiple, pixels // multiple * multiple)
+
+
+def network(at: Situation) -> Part | None:
+    """Choose a network that this machine can train in the time, and its width by measured steps."""
+    settings: dict[str, Any] = {}
+    if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet"):
+        settings |= {"network": "anisotropic_unet", "network.upsampling": "linear"}
+        why = f"planes lie {_distance(at):.0f} pixels apart"
+    elif at.kind == "objects" or at.framework == "cyclegan":
+        settings |= {"network": "fnet", "network.upsampling": "linear"}
+        why = "four to eight times as fast as branched_erfnet" if at.kind == "objects" else "a path at full resolution"
+    elif at.network == "fnet":
+        settings["network.upsampling"], why = "linear", "no checkerboard"
+    else:
+        return None
+    if settings.get("network", at.network) == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
+        settings["network.depth"] = 3 if at.dims == 3 else 2
+    if at.framework == "cyclegan":
+        norm = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}
+        settings["network.norm_layer"] = norm
+    if at.alike and at.framework == "fcn":
+        settings["network.residual"] = True
+        why += f"; learns the difference, source and target correlate by {at.facts['similarity']:.2f}"
+    width, seconds = _width(at, settings)
+    settings["network.channels"] = width
+    return Part("network", settings, f"{why}; {width} channels: {seconds:.2g} s a step here" if seconds else why)
+
+
+def _width(at: Situation, settings: Mapping[str, Any]) -> tuple[int, float]:
+    """Give the largest width with which enough steps fit into the time, and the seconds of such a step."""
+    if at.measure is None:
+        return 16, 0.0
+    available, seconds = at.seconds or PATIENT, 0.0
+    for width in WIDTHS:
+        seconds = PASSES.get(at.framework, 1) * at.measure({**at.settings, **settings}, width)
+        if available / seconds >= WORTH:
+            return width, seconds
+    return WIDTHS[-1], seconds
+
+
+def _distance(at: Situation) -> float:
+    voxel = at.facts["voxel_size"]
+    return float(at.facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
+
+
+def loss(at: Situation) -> Part | None:
+    """Choose the criterion."""
+    if at.framework != "fcn":
+        return None
+    if at.kind == "intensities":
+        return Part("loss", {"criterion": "mse_correlation"}, "squared error and correlation")
+    settings: dict[str, Any] = {"criterion": "dice_cross_entropy"}
+    if at.rarest < RARE:
+        settings["criterion.criteria.dice.whole_batch"] = True
+        return Part("loss", settings, f"Dice over whole batches: the rarest class has {at.rarest:.1%} of the pixels")
+    return Part("loss", settings, "Dice and cross entropy")
+
+
+def augmentation(at: Situation) -> Part | None:
+    """Choose augmentation by the number of images and their kind."""
+    if at.kind == "classes" and at.facts["channels"][0] == COLOURS and at.paired:
+        return Part("augmentation", {"augmentation": "stains"}, "stains differ between slides")
+    if at.adversarial or at.dims == 3:
+        return None
+    if at.kind == "intensities" and at.images >= VERY_FEW:
+        return None if at.alike else Part("augmentation", {"augmentation": "contrast"}, "contrast differs between recordings")
+    if at.images < FEW:
+        chosen = "strong" if at.kind == "classes" else "rotations"
+        return Part("augmentation", {"augmentation": chosen}, f"only {at.images} training images")
+    return None
+
+
+def optimization(at: Situation) -> Part:
+    """Choose optimizer and learning rate."""
+    if at.adversarial:
+        return Part("optimization", {"learning_rate": 5.0e-4}, "a short training")
+    if at.kind == "objects":
+        return Part("optimization", {"optimizer": "adam", "learning_rate": 1.0e-3, "scheduler.warm_up": 0.05}, "a short training")
+    rate = 2.0e-3 if at.flat or (at.kind == "intensities" and not at.alike) else 1.0e-3
+    return Part(
+        "optimization",
+        {"learning_rate": rate, "scheduler.warm_up": 0.05, "optimizer.weight_decay": 0.01},
+        "a short training with warm-up",
+    )
+
+
+def discriminator(at: Situation) -> Part | None:
+    """Choose the discriminators of a small generator."""
+    if at.framework == "cyclegan":
+        keys = "framework.judges.target.discriminator.discriminator"
+        settings: dict[str, Any] = {f"{keys}.channels": 32, f"{keys}.layers": 2}
+        if at.kind == "classes":
+            settings |= {"task.single": True, "normalization.out_min": -1.0}
+        return Part("discriminators", settings, "as narrow as the generators; they see 34 pixels")
+    if at.adversarial:
+        return Part("discriminators", {"framework.discriminator.discriminator.channels": 32}, "as narrow as the generator")
+    return None
+
+
+def objects(at: Situation) -> Part | None:
+    """Choose the scale of offsets and the first reach of EmbedSeg by the size of objects."""
+    found = at.facts.get("objects", {})
+    if at.framework != "embedseg" or "length" not in found:
+        return None
+    extent = float(max(64, 2 ** math.ceil(math.log2(found["length"]))))
+    reach = 0.4 * found["width"]
+    sigma = round(math.log(math.log(2) * (extent / reach) ** 2) / 10, 2)
+    settings = {
+        "framework.criterion.extent": extent,
+        "framework.start_sigma": sigma,
+        "framework.clustering.min_size": int(max(16, found["small"] / 3)),
+    }
+    return Part(
+        "objects", settings, f"{found['length']:.0f} pixels long, {found['width']:.0f} wide, the small ones {found['small']:.0f} large"
+    )
+
+
+def length(at: Situation) -> Part:
+    """Choose the length of an epoch and of the training."""
+    limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
+    images = max(at.facts["images"].get("val", 0), 1)
+    steps = min(max(math.ceil(FORWARD / SHARE * limit / batch), EPOCH[0]), EPOCH[1])
+    total = GAN_STEPS if at.adversarial else STEPS[at.dims]
+    settings = {
+        "data.steps_per_epoch": steps,
+        "data.validation_patches": max(4, math.ceil(limit / images)),
+        "data.validation_limit": limit,
+        "data.max_epochs": math.ceil(total / steps),
+    }
+    ending = "until max_time" if at.seconds else f"{total} steps"
+    return Part("length", settings, f"{ending}, in epochs of {steps} steps so that validation takes a tenth")
+
+
+RULES: tuple[Callable[[Situation], Part | None], ...] = (
+    patches,
+    network,
+    loss,
+    augmentation,
+    optimization,
+    discriminator,
+    objects,
+    length,
+)

@@ -1,0 +1,104 @@
+"""The plan of a training, composed into its configuration."""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from im2im.building import build
+from im2im.data.datamodule import ImageData
+from im2im.frameworks.schedule import seconds_of
+from im2im.hardware import choose_precision
+from im2im.nesting import leaves
+from im2im.planning.fingerprint import fingerprint
+from im2im.planning.plan import Plan, make_plan, overrides, read_plan
+from im2im.planning.rules import Situation
+from im2im.planning.speed import pass_seconds
+from im2im.settings import settle_length
+
+log = logging.getLogger(__name__)
+
+Compose = Callable[[Sequence[str]], DictConfig]
+
+
+def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan | None]:
+    """Plan a new training, and compose its configuration anew with what nobody gave.
+
+    Args:
+        cfg: Composed without a plan; its length is settled.
+        given: Keys and groups that the command line or an experiment sets; they are never touched.
+
+    Returns:
+        The configuration and the plan; the same configuration and None where nothing is planned.
+    """
+    if cfg.plan is None or "file" not in cfg.plan or cfg.run is not None or cfg.init is not None or not HydraConfig.initialized():
+        return cfg, None
+    told = HydraConfig.get()
+
+    def compose(settings: Sequence[str]) -> DictConfig:
+        composed = hydra.compose(told.job.config_name, [*settings, *told.overrides.task])
+        settle_length(composed, given)
+        return composed
+
+    plan = plan_training(cfg, given, told.runtime.choices, compose)
+    return compose(overrides(plan.settings)), plan
+
+
+def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
+    """Make the plan of a training, or read it from ``plan.file``, and print it.
+
+    Args:
+        cfg: Composed without a plan; its ``max_time`` is settled.
+        given: Keys and groups that the command line or an experiment sets; they are never touched.
+        choices: Options by group.
+        compose: Composes the configuration with further settings.
+    """
+    if cfg.plan.file is not None:
+        plan = read_plan(Path(str(cfg.plan.file)).expanduser())
+    else:
+        plan = make_plan(_situation(cfg, given, choices, compose), given)
+    for line in plan.lines():
+        log.info("plan: %s", line)
+    return plan
+
+
+def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:
+    data: ImageData = build(cfg.data.module)
+    task = build(cfg.task)
+    facts = fingerprint(data, numbered=task.objects)
+    channels = cfg.in_channels or facts["channels"][0]
+    device = torch.device("cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu")
+    precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
+
+    def measure(settings: Mapping[str, Any], width: int) -> float:
+        wanted = compose(overrides({**settings, "network.channels": width, "in_channels": channels, "out_channels": 1}))
+        shape = (wanted.batch_size, channels, *wanted.patch_size)
+        return pass_seconds(build(wanted.network), shape, device, str(precision))
+
+    sizes = {key: cfg[key] for key in ("patch_size", "batch_size") if key in given}
+    return Situation(
+        facts=facts,
+        kind="objects" if task.objects else "classes" if data.target.labels else "intensities",
+        dims=cfg.spatial_dims,
+        framework=choices["framework"],
+        network=choices["network"],
+        paired=data.paired,
+        classes=len(cfg.task.get("classes", [])),
+        seconds=None if cfg.max_time is None else seconds_of(cfg.max_time),
+        measure=measure if "network.channels" not in given and "network" not in given else None,
+        settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
+    )
+
+
+def keys_of(experiment: Any) -> set[str]:
+    """Name the keys and groups that an experiment sets."""
+    content: Any = OmegaConf.to_container(experiment) if OmegaConf.is_config(experiment) else dict(experiment or {})
+    groups = {
+        str(key).removeprefix("override ").lstrip("/") for part in content.pop("defaults", []) if isinstance(part, dict) for key in part
+    }
+    return groups | {key for key, _ in leaves(content)}
