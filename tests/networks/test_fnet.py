@@ -15,7 +15,7 @@ def test_it_has_as_many_parameters_as_published(spatial_dims, parameters):
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
-@pytest.mark.parametrize(("spatial_dims", "parameters"), [(2, 7_594_145), (3, 22_061_985)])
+@pytest.mark.parametrize(("spatial_dims", "parameters"), [(2, 7_593_985), (3, 22_062_209)])
 def test_linear_upsampling_has_a_convolution_over_one_pixel_in_the_place_of_each_transposed_one(spatial_dims, parameters):
     with torch.device("meta"):
         network = FNet(spatial_dims, upsampling="linear")
@@ -91,8 +91,8 @@ def test_a_residual_network_returns_its_source_until_it_has_learnt(spatial_dims)
     assert torch.equal(network(image), image)
     (network(image) - target).square().mean().backward()
     with torch.no_grad():
-        network.head.weight -= network.head.weight.grad
-        network.head.bias -= network.head.bias.grad
+        network.head.weight -= 0.1 * network.head.weight.grad
+        network.head.bias -= 0.1 * network.head.bias.grad
     assert (network(image) - target).square().mean() < (image - target).square().mean()
 
 
