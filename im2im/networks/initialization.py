@@ -28,6 +28,25 @@ def initialize(network: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def start_residual(head: Any, in_channels: int) -> None:
+    """Let a network whose output is added to its source change nothing at first.
+
+    Args:
+        head: Output layer, a convolution with bias, whose weights become 0.
+        in_channels: Channels of the source.
+
+    Raises:
+        ValueError: The prediction has more or fewer channels than the source.
+    """
+    if head.out_channels != in_channels:
+        raise ValueError(
+            f"a residual is added to a source of as many channels, got in_channels={in_channels} and out_channels={head.out_channels}; "
+            "set network.residual=false"
+        )
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+
+
 def start_embedding(heads: Iterable[Any], spatial_dims: int, sigma: float = 1.0) -> None:
     """Let an instance network point nowhere at first, and believe every object to be of one size (Neven et al., CVPR 2019).
 

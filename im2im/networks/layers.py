@@ -1,6 +1,6 @@
 """The layer of either dimension: the only place where 2D or 3D is decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -47,6 +47,19 @@ def max_pool(spatial_dims: int) -> Layer:
 def channel_dropout(spatial_dims: int) -> Layer:
     """Return the dropout of whole channels of images with ``spatial_dims`` axes."""
     return _choose(spatial_dims, nn.Dropout2d, nn.Dropout3d)
+
+
+def interpolation(spatial_dims: int, step: Sequence[int]) -> nn.Module:
+    """Return the linear interpolation to ``step`` times as many pixels along (Z)YX."""
+    mode = {2: "bilinear", 3: "trilinear"}[spatial_dims]
+    return nn.Upsample(scale_factor=tuple(map(float, step)), mode=mode)
+
+
+def chosen_upsampling(name: str, layers: Mapping[str, Layer]) -> Layer:
+    """Return the way of upsampling that ``network.upsampling`` names; ValueError if there is none of that name."""
+    if name not in layers:
+        raise ValueError(f"a network enlarges images in one of the ways {', '.join(layers)}, got {name!r}; change network.upsampling")
+    return layers[name]
 
 
 def _choose(spatial_dims: int, of_planes: Layer, of_stacks: Layer) -> Layer:

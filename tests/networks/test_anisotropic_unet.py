@@ -18,23 +18,26 @@ def test_it_has_as_many_parameters_as_published(out_channels, first_pool, parame
 
 @pytest.mark.parametrize("size", [(16, 32), (1, 16, 32), (5, 32, 16)])
 @pytest.mark.parametrize("first_pool", [1, 2])
-def test_the_prediction_has_the_size_of_the_source_whatever_the_number_of_planes(size, first_pool):
-    network = AnisotropicUNet(len(size), in_channels=3, out_channels=2, first_pool=first_pool, channels=1)
+@pytest.mark.parametrize("upsampling", ["transposed", "linear"])
+def test_the_prediction_has_the_size_of_the_source_whatever_the_number_of_planes(size, first_pool, upsampling):
+    network = AnisotropicUNet(len(size), in_channels=3, out_channels=2, first_pool=first_pool, channels=1, upsampling=upsampling)
     assert network(torch.rand(2, 3, *size)).shape == (2, 2, *size)
 
 
 @pytest.mark.parametrize("first_pool", [2, 3, 4])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_only_y_and_x_shrink(first_pool, spatial_dims):
-    network = AnisotropicUNet(spatial_dims, first_pool=first_pool, channels=1)
+@pytest.mark.parametrize("upsampling", ["transposed", "linear"])
+def test_only_y_and_x_shrink(first_pool, spatial_dims, upsampling):
+    network = AnisotropicUNet(spatial_dims, first_pool=first_pool, channels=1, upsampling=upsampling)
     assert input_size(network, 1, spatial_dims) == InputSize((1, 8 * first_pool, 8 * first_pool)[-spatial_dims:])
     assert network.stride == (1, 8 * first_pool, 8 * first_pool)[-spatial_dims:]
 
 
+@pytest.mark.parametrize("upsampling", ["transposed", "linear"])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_every_parameter_gets_a_gradient(spatial_dims):
+def test_every_parameter_gets_a_gradient(spatial_dims, upsampling):
     torch.manual_seed(0)
-    network = AnisotropicUNet(spatial_dims, channels=2)
+    network = AnisotropicUNet(spatial_dims, channels=2, upsampling=upsampling)
     network(torch.rand(2, 1, *[32] * spatial_dims)).square().sum().backward()
     before_a_norm = {name for name, _ in network.named_parameters() if name.endswith(".0.bias")}  # the norm takes these out again
     assert all(parameter.grad.abs().sum() > 0 for name, parameter in network.named_parameters() if name not in before_a_norm)
@@ -65,9 +68,19 @@ def test_an_embedding_starts_at_no_offset_and_one_sigma_whatever_the_image(spati
     assert seed.std() > 0
 
 
+def test_a_residual_network_returns_its_source_until_it_has_learnt():
+    image = torch.rand(1, 2, 3, 16, 16)
+    network = AnisotropicUNet(3, 2, 2, channels=2, residual=True)
+    assert torch.equal(network(image), image)
+    torch.nn.init.ones_(network.head.bias)
+    assert torch.equal(network(image), image + 1)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_traced_network_takes_other_sizes_without_a_warning():
-    network = AnisotropicUNet(2, channels=2).eval()
+@pytest.mark.parametrize("settings", [{}, {"upsampling": "linear", "residual": True}])
+def test_a_traced_network_takes_other_sizes_without_a_warning(settings):
+    network = AnisotropicUNet(2, channels=2, **settings).eval()
+    torch.nn.init.ones_(network.head.weight)
     with warnings.catch_warnings():
         warnings.simplefilter("error", torch.jit.TracerWarning)
         traced = torch.jit.trace(network, torch.rand(1, 1, 16, 16))
