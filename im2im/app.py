@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,7 +19,7 @@ from im2im import resolvers  # noqa: F401
 from im2im.building import build
 from im2im.nesting import leaves
 from im2im.ranks import first_process
-from im2im.settings import check_short_keys
+from im2im.settings import check_short_keys, given_keys
 
 log = logging.getLogger("im2im")
 
@@ -82,9 +83,26 @@ def run(cfg: DictConfig) -> Any:
         framework.record["config"] = OmegaConf.to_yaml(cfg)
         save(cfg)
     try:
-        return build(cfg.mode)(trainer, framework, data)
+        return build(cfg.mode)(trainer, framework, data, **selection(cfg, framework))
     finally:
         end_wandb()
+
+
+def selection(cfg: DictConfig, framework: Any) -> dict[str, Any]:
+    """Give what a training needs to choose settings afterwards; nothing where it chooses none."""
+    if cfg.mode._target_ != TRAIN or not cfg.mode.get("select", False):
+        return {}
+    from im2im.stages.selection import Selection
+
+    def write(values: Mapping[str, Any]) -> str:
+        for key, value in values.items():
+            for place in (key, f"framework.{key}"):  # a saved configuration may hold a copy instead of a link
+                if place == key or OmegaConf.select(cfg, place) not in (None, value):
+                    OmegaConf.update(cfg, place, value, merge=False, force_add=True)
+        save(cfg)
+        return OmegaConf.to_yaml(cfg)
+
+    return {"select": Selection(cfg.quality.monitor, cfg.quality.mode, write, framework.record["given"])}
 
 
 def end_wandb() -> None:
@@ -152,6 +170,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
     framework.record.update(
         version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels, patch_size=list(cfg.patch_size)
     )
+    framework.record["given"] = given = given_keys()
     if cfg.run is not None:
         first, *others = runs_of(cfg)
         path = checkpoint.find(first)
@@ -159,7 +178,8 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         require_meaning(cfg, state, path)
         checkpoint.load_weights(framework, state, path)
         told = {key: state["im2im"].get(key) for key in ("target_scale", "source_scale", "target_names", "target_channels")}
-        framework.record.update(told, runs=[first, *others])
+        earlier = [key for key in state["im2im"].get("given", []) if key not in given]
+        framework.record.update(told, runs=[first, *others], given=[*earlier, *given])
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
         framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+
+from im2im.nesting import leaves
 
 
 def check_short_keys(cfg: DictConfig) -> None:
@@ -37,3 +41,21 @@ def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:
 def quoted(text: str | Path) -> str:
     """Write a value of a setting as Hydra reads it, whatever it contains."""
     return "'" + str(text).replace("'", "\\'") + "'"
+
+
+def given_keys() -> list[str]:
+    """List the dotted keys that the command line or its experiment gave, and ``inference`` where an option of it was chosen."""
+    if not HydraConfig.initialized():
+        return []
+    hydra = HydraConfig.get()
+    keys = [override.lstrip("+~").partition("=")[0] for override in hydra.overrides.task]
+    experiment, stored = hydra.runtime.choices.get("experiment"), ConfigStore.instance().repo.get("experiment", {})
+    if node := stored.get(f"{experiment}.yaml"):
+        settings: Any = OmegaConf.to_container(node.node)
+        chosen = [group for one in settings.pop("defaults", []) if isinstance(one, dict) for group in one]
+        keys += [*(group.rpartition("/")[2] for group in chosen), *(key for key, _ in leaves(settings))]
+    return sorted({key.removeprefix("framework.") if _is_copy(key) else key for key in keys if "." in key or key == "inference"})
+
+
+def _is_copy(key: str) -> bool:
+    return key.startswith(("framework.task.", "framework.inference."))
