@@ -56,7 +56,7 @@ def undo_selection(config: DictConfig, run: str) -> None:
     if folder and (path := folder / "selection.json").is_file():
         for choice in json.loads(path.read_text())["choices"]:
             for place in (choice["key"], f"framework.{choice['key']}"):
-                if OmegaConf.select(config, place) == choice["chosen"]:
+                if choice["chosen"] != choice["before"] and OmegaConf.select(config, place) == choice["chosen"]:
                     OmegaConf.update(config, place, choice["before"], merge=False)
 
 

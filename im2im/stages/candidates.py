@@ -49,7 +49,8 @@ def decoding_settings(framework: Framework) -> list[Setting]:
         if _has(framework, "clustering", name):
             found.append(Setting(f"framework.clustering.{name}", "clustering", name, values))
     if _has(framework, "clustering", "min_size"):
-        size = int(getattr(framework.clustering, "min_size"))
+        clustering: Any = framework.clustering
+        size = clustering.min_size
         sizes = sorted({int(size * factor) for factor in (0, 0.25, 0.5, 2, 4)} - {size})
         found.append(Setting("framework.clustering.min_size", "clustering", "min_size", sizes))
     return found

@@ -71,7 +71,7 @@ def keep(path, bias: float) -> None:
 
 def select(framework, folder, count=2, fixed=(), last: float | None = None):
     """Choose with checkpoints of the framework's bias and another one; gives the choices by key, and what was written."""
-    keep(folder / "checkpoints" / "best.ckpt", float(framework.network.bias))
+    keep(folder / "checkpoints" / "best.ckpt", framework.network.bias.item())
     if last is not None:
         keep(folder / "checkpoints" / "last.ckpt", last)
     written: dict = {}
@@ -151,7 +151,7 @@ def test_better_last_weights_become_those_that_predict(tmp_path):
     assert choices["weights"].chosen == "last"
     assert not written  # with these nothing else gains
     best, last = (read(tmp_path / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
-    assert float(framework.network.bias) == float(best["state_dict"]["network.bias"]) == 0.0
+    assert framework.network.bias.item() == float(best["state_dict"]["network.bias"]) == 0.0
     assert best["epoch"] == 1
     assert (best["im2im"]["config"], last["im2im"]["config"]) == ("after", "before")
 
@@ -160,7 +160,7 @@ def test_worse_last_weights_are_not_taken(tmp_path):
     framework = segmentation()
     choices, _ = select(framework, tmp_path, last=logit(0.9))
     assert choices["weights"].chosen == "best"
-    assert float(framework.network.bias) == 0.0
+    assert framework.network.bias.item() == 0.0
     assert read(tmp_path / "checkpoints" / "best.ckpt")["epoch"] == 0
 
 
@@ -207,7 +207,7 @@ def run(tmp_path_factory):
     """A run with a threshold that nothing exceeds, which nobody gave; look, do not touch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("im2im.app.given_keys", list)
-        return command(tmp_path_factory.mktemp("chosen"), "task=semantic", *SMALL, "task.threshold=0.999", share=FOREVER)
+        return command(tmp_path_factory.mktemp("chosen"), "task=semantic", "network=fnet", *SMALL, "task.threshold=0.999", share=FOREVER)
 
 
 def threshold_of(run) -> float:
@@ -264,7 +264,7 @@ def test_a_training_goes_on_as_it_would_have_without_a_choice(run, tmp_path):
 def test_what_the_command_line_and_an_experiment_gave_is_kept_in_the_run(tmp_path, monkeypatch):
     given: list[str] = []
     monkeypatch.setattr("im2im.app.given_keys", lambda: given.extend(given_keys()) or given_keys())
-    run = command(tmp_path, "task=semantic", *SMALL, "task.threshold=0.3", "inference=flips", share=FOREVER)
+    run = command(tmp_path, "task=semantic", "network=fnet", *SMALL, "task.threshold=0.3", "inference=flips", share=FOREVER)
     assert {"task.threshold", "inference", "network.channels"} <= set(given)
     assert "task" not in given
     assert yaml.safe_load((run / "config.yaml").read_text())["task"]["threshold"] == 0.3
@@ -273,5 +273,5 @@ def test_what_the_command_line_and_an_experiment_gave_is_kept_in_the_run(tmp_pat
 
 
 def test_nothing_is_chosen_where_it_is_switched_off(tmp_path):
-    run = command(tmp_path, "task=semantic", *SMALL, "mode.select=false", share=FOREVER)
+    run = command(tmp_path, "task=semantic", "network=fnet", *SMALL, "mode.select=false", share=FOREVER)
     assert not (run / "selection.json").exists()
