@@ -76,10 +76,9 @@ class Trial:
         return math.nan if mean is None else mean
 
     def gain(self, score: float) -> float:
-        """Tell how much better a score is than the one so far; what is no number is worse than all."""
-        if math.isnan(score):
-            return -math.inf
-        return math.inf if math.isnan(self.score) else (score - self.score if self.maximize else self.score - score)
+        """Tell how much better a score is than the one so far; nothing gains where one of them is no number, such as without objects."""
+        gain = score - self.score if self.maximize else self.score - score
+        return gain if math.isfinite(gain) else -math.inf
 
     def margin(self) -> float:
         """Give the gain that a choice is changed for."""

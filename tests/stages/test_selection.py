@@ -188,6 +188,15 @@ def test_nothing_is_chosen_without_validation_images(tmp_path):
     assert select(segmentation(bias=logit(0.8)), tmp_path, count=0) == ({}, {})
 
 
+def test_images_without_a_foreground_choose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SimpleNamespace(uniform=lambda low, high, shape: np.full(shape, 0.4)))
+    framework = segmentation()  # nothing is found, rightly: a lower threshold would find what is not there
+    choices, written = select(framework, tmp_path)
+    assert dict(choices["task.threshold"].tried)[0.5] is None
+    assert framework.task.threshold == 0.5
+    assert not written
+
+
 def test_at_most_eight_images_are_used(tmp_path):
     select(segmentation(bias=logit(0.8)), tmp_path, count=11)
     assert json.loads((tmp_path / "selection.json").read_text())["images"] == 8
