@@ -133,7 +133,7 @@ def store_run(arguments: list[str]) -> str | None:
         raise ValueError(
             f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}"
         )
-    from im2im.saved import saved_configuration, splits_of
+    from im2im.saved import saved_configuration, splits_of, undo_selection
 
     config = saved_configuration(run, trust=given.get("trust", "").lower() == "true")
     if "splits" in config.data:
@@ -142,6 +142,8 @@ def store_run(arguments: list[str]) -> str | None:
     mode = given.get("mode", "train" if config.mode._target_ == app.TRAIN else "")
     if mode == "train" and len(runs) > 1:
         raise ValueError(f"several runs predict or evaluate together, got run={given['run']} for mode=train; go on with one of them")
+    if mode == "train":
+        undo_selection(config, run)
     home = {"hydra": {"run": {"dir": run}}} if mode == "train" and Path(run).is_dir() else {}
     kept = {str(key): config._get_node(key) for key in config if key not in {*groups, "hydra", "defaults"}}
     defaults = ["runtime", "_self_", *({group: given[group].strip("[]").split(",")[:1]} for group in groups)]

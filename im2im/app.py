@@ -5,11 +5,11 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
@@ -18,20 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 from im2im import resolvers  # noqa: F401
 from im2im.building import build
 from im2im.nesting import leaves
+from im2im.quiet import quieten
 from im2im.ranks import first_process
-from im2im.settings import check_short_keys, settle_length
+from im2im.settings import check_short_keys, given_keys, settle_length
 
 log = logging.getLogger("im2im")
 
 TRAIN = "im2im.stages.train.train"
-
-TRAINERS_CHATTER = (
-    ".*LeafSpec.*",  # of its own making
-    ".*does not have many workers.*",
-    ".*sync_dist=True.*",  # what is logged is the same in all processes
-    ".*Checkpoint directory .* exists and is not empty.*",  # that of the run that goes on; others are refused
-    ".*when using `ckpt_path`, callbacks used to create.*",  # the configuration says which there are
-)
 
 EXPECTED = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ImportError, InstantiationException)
 
@@ -52,7 +45,7 @@ def run(cfg: DictConfig) -> Any:
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
-    settle_length(cfg, given := keys_given())
+    settle_length(cfg, given := given_keys())
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
@@ -83,30 +76,26 @@ def run(cfg: DictConfig) -> Any:
         framework.record["config"] = OmegaConf.to_yaml(cfg)
         save(cfg)
     try:
-        return build(cfg.mode)(trainer, framework, data)
+        return build(cfg.mode)(trainer, framework, data, **selection(cfg, framework))
     finally:
         end_wandb()
 
 
-def quieten() -> None:
-    """Silence advice of the trainer that does not apply here."""
-    for chatter in ("pytorch_lightning", "lightning_fabric", "lightning.fabric"):
-        logging.getLogger(chatter).setLevel(logging.WARNING)
-    for chatter in TRAINERS_CHATTER:
-        warnings.filterwarnings("ignore", message=chatter)
+def selection(cfg: DictConfig, framework: Any) -> dict[str, Any]:
+    """Give what a training needs to choose settings afterwards; nothing where it chooses none."""
+    if cfg.mode._target_ != TRAIN or not cfg.mode.get("select", False):
+        return {}
+    from im2im.stages.selection import Selection
 
+    def write(values: Mapping[str, Any]) -> str:
+        for key, value in values.items():
+            for place in (key, f"framework.{key}"):  # a saved configuration may hold a copy instead of a link
+                if place == key or OmegaConf.select(cfg, place) not in (None, value):
+                    OmegaConf.update(cfg, place, value, merge=False, force_add=True)
+        save(cfg)
+        return OmegaConf.to_yaml(cfg)
 
-def keys_given() -> set[str]:
-    """Name the keys and groups that the command line sets; none in a further process of a training."""
-    if not HydraConfig.initialized():
-        return set()
-    hydra = HydraConfig.get()
-    given = {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in hydra.overrides.task}
-    if (experiment := hydra.runtime.choices.get("experiment")) is None:
-        return given
-    from im2im.planning.training import keys_of
-
-    return given | keys_of(ConfigStore.instance().load(f"experiment/{experiment}.yaml").node)
+    return {"select": Selection(cfg.quality.monitor, cfg.quality.mode, write, framework.record["given"])}
 
 
 def end_wandb() -> None:
@@ -174,6 +163,8 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
     framework.record.update(
         version=__version__, config=OmegaConf.to_yaml(cfg), in_channels=cfg.in_channels, patch_size=list(cfg.patch_size)
     )
+    given = [key for key in given_keys() if "." in key or key == "inference"]
+    framework.record["given"] = given
     if cfg.run is not None:
         first, *others = runs_of(cfg)
         path = checkpoint.find(first)
@@ -181,7 +172,8 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         require_meaning(cfg, state, path)
         checkpoint.load_weights(framework, state, path)
         told = {key: state["im2im"].get(key) for key in ("target_scale", "source_scale", "target_names", "target_channels")}
-        framework.record.update(told, runs=[first, *others])
+        earlier = [key for key in state["im2im"].get("given", []) if key not in given]
+        framework.record.update(told, runs=[first, *others], given=[*earlier, *given])
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
         framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:

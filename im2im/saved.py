@@ -1,5 +1,6 @@
 """The configuration of a finished or interrupted run, to start from again."""
 
+import json
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -47,6 +48,16 @@ def _with_folder(node: Any) -> Any:
     if isinstance(node, list):
         return [_with_folder(value) for value in node]
     return node.replace(FOLDER, "${output_dir}") if isinstance(node, str) else node
+
+
+def undo_selection(config: DictConfig, run: str) -> None:
+    """Put back what was set before a selection, so that a training goes on as it began; what was edited since then stays."""
+    folder = checkpoint.folder_of(checkpoint.find(run))
+    if folder and (path := folder / "selection.json").is_file():
+        for choice in json.loads(path.read_text())["choices"]:
+            for place in (choice["key"], f"framework.{choice['key']}"):
+                if choice["chosen"] != choice["before"] and OmegaConf.select(config, place) == choice["chosen"]:
+                    OmegaConf.update(config, place, choice["before"], merge=False)
 
 
 def splits_of(run: str) -> str | None:

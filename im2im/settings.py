@@ -4,7 +4,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+
+from im2im.nesting import leaves
 
 UNLIMITED = -1  # max_epochs where max_time alone ends a training, as Lightning writes it
 
@@ -66,3 +70,21 @@ def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:
 def quoted(text: str | Path) -> str:
     """Write a value of a setting as Hydra reads it, whatever it contains."""
     return "'" + str(text).replace("'", "\\'") + "'"
+
+
+def given_keys() -> list[str]:
+    """List the keys and groups that the command line or its experiment sets; none in a further process of a training."""
+    if not HydraConfig.initialized():
+        return []
+    hydra = HydraConfig.get()
+    keys = [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in hydra.overrides.task]
+    experiment, stored = hydra.runtime.choices.get("experiment"), ConfigStore.instance().repo.get("experiment", {})
+    if node := stored.get(f"{experiment}.yaml"):
+        settings: Any = OmegaConf.to_container(node.node)
+        chosen = [group for one in settings.pop("defaults", []) if isinstance(one, dict) for group in one]
+        keys += [*(group.rpartition("/")[2].removeprefix("override ") for group in chosen), *(key for key, _ in leaves(settings))]
+    return sorted({key.removeprefix("framework.") if _is_copy(key) else key for key in keys})
+
+
+def _is_copy(key: str) -> bool:
+    return key.startswith(("framework.task.", "framework.inference."))

@@ -53,6 +53,7 @@ LEVELS = [
         "memory",
         "parallel",
         "ranks",
+        "quiet",
         "large",
         "order_statistics",
     },

@@ -28,20 +28,25 @@ SMALL_GAN = ["framework.discriminator.discriminator.channels=4", "framework.disc
 SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting for setting in ("channels=4", "layers=1")]
 
 
-def command(folder: Path, *arguments: str) -> Path:
-    """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder."""
+def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
+    """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder.
+
+    The share of a training's time in which settings are chosen afterwards is none, lest results depend on how fast this is.
+    """
     from im2im.__main__ import main
+    from im2im.stages import selection
 
     before, argv, hook = Path.cwd(), sys.argv, sys.excepthook
     os.chdir(folder)
     os.environ.pop("HYDRA_FULL_ERROR", None)
     GlobalHydra.instance().clear()
     sys.argv = ["im2im", *arguments]
+    usual, selection.SHARE = selection.SHARE, share
     try:
         main()
     finally:
         os.chdir(before)
-        sys.argv, sys.excepthook = argv, hook
+        sys.argv, sys.excepthook, selection.SHARE = argv, hook, usual
         os.environ.pop("HYDRA_FULL_ERROR", None)  # else commands that a test starts afterwards would show tracebacks
     return newest(folder)
 

@@ -1,6 +1,7 @@
 """What every way of training shares: updates, validation, prediction and what a checkpoint carries."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,7 @@ class Framework(pl.LightningModule):
         self._random_states: list[dict[str, Any]] = []  # of each process of an interrupted training
         self._sizes: dict[int, InputSize] = {}  # by the identity of a network
         self._predictor: Predictor | None = None
+        self._earlier_seconds, self._started = 0.0, math.inf  # of training: earlier parts, and when this one started
 
     # --- the network -----------------------------------------------------------------------------------------------
 
@@ -219,15 +221,21 @@ class Framework(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run's record and the state of every random generator of each process."""
-        checkpoint["im2im"] = {**self.record, "random": gather(random_state())}
+        checkpoint["im2im"] = {**self.record, "seconds": self.trained_seconds(), "random": gather(random_state())}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the record; the random state waits for the training to start."""
         self.record["target_scale"] = checkpoint["im2im"]["target_scale"]
         self._random_states = checkpoint["im2im"]["random"]
+        self._earlier_seconds = checkpoint["im2im"].get("seconds", 0.0)
+
+    def trained_seconds(self) -> float:
+        """Tell how long it was trained up to now, all parts of an interrupted training together."""
+        return self._earlier_seconds + max(time.monotonic() - self._started, 0.0)
 
     def on_train_start(self) -> None:
         """Start as the first process does, with random numbers of its own, or with those of the interrupted training."""
+        self._started = time.monotonic()
         agree(self, self.trainer.optimizers)
         if self._random_states:
             restore_random_state(own(self._random_states))

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from im2im.files import replacing
-from im2im.planning.rules import RULES, Part, Situation
+from im2im.planning.rules import RULES
+from im2im.planning.situation import Part, Situation
 
 FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
 HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from im2im.planning.situation import Part, Situation
 
 FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
-FLAT = 3.0  # times as far between planes as between pixels: anisotropic
-ALIKE = 0.5  # correlation of source and target above which a residual path helps
 RARE = 0.05  # share of the pixels below which a class is rare
 SPARSE = 0.15  # share of the pixels below which objects have patches around them
 COLOURS = 3  # channels of a stained slide
@@ -27,81 +26,6 @@ WORTH = 2500  # steps below which a narrower network is better than fewer steps
 PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
 WIDTHS = (32, 16, 8)  # channels of the first level
 PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
-ADVERSARIAL = ("pix2pix", "pix2pixhd", "cyclegan")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One line of a plan.
-
-    Args:
-        name: What it is about.
-        settings: Values by key; the key of a group has no dot.
-        reason: Why.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    reason: str
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What the rules look at.
-
-    Args:
-        facts: Of data and machine, see :func:`.fingerprint`.
-        kind: Of the targets: "intensities", "classes" or "objects".
-        dims: 2 or 3.
-        framework: Its option.
-        network: Its option, as the task or the user chose it.
-        paired: Whether source and target are matched.
-        classes: How many there are; all values above 0 of a target are one class where there are two.
-        seconds: Of the training, where ``max_time`` gives them.
-        measure: Gives the seconds of a forward and backward pass of a batch for settings so far and a number of channels.
-        settings: Of the rules before; patch_size and batch_size as well where somebody gave them.
-    """
-
-    facts: Mapping[str, Any]
-    kind: str
-    dims: int = 2
-    framework: str = "fcn"
-    network: str = "fnet"
-    paired: bool = True
-    classes: int = 0
-    seconds: float | None = None
-    measure: Callable[[Mapping[str, Any], int], float] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def adversarial(self) -> bool:
-        """Whether a discriminator is trained as well."""
-        return self.framework in ADVERSARIAL
-
-    @property
-    def images(self) -> int:
-        """Number of training images."""
-        return int(self.facts["images"].get("train", 0))
-
-    @property
-    def rarest(self) -> float:
-        """Share of the pixels that the rarest class has; 1 where that is not known."""
-        if self.kind != "classes":
-            return 1.0
-        foreground = float(self.facts["foreground"])
-        return min(self.facts.get("classes", {}).values(), default=1.0) if self.classes > 2 else min(foreground, 1 - foreground)
-
-    @property
-    def flat(self) -> bool:
-        """Whether planes lie much farther apart than pixels: by the voxel size, or as estimated where the files do not say."""
-        voxel = self.facts["voxel_size"]
-        return self.dims == 3 and (self.facts.get("plane_distance", 1.0) if set(voxel) == {1.0} else voxel[0] / voxel[-1]) > FLAT
-
-    @property
-    def alike(self) -> bool:
-        """Whether the target is much like the source, channel by channel."""
-        channels = self.facts["channels"]
-        return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE
 
 
 def patches(at: Situation) -> Part:
@@ -152,7 +76,7 @@ def network(at: Situation) -> Part | None:
     settings: dict[str, Any] = {}
     if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet"):
         settings |= {"network": "anisotropic_unet", "network.upsampling": "linear"}
-        why = f"planes lie {_distance(at):.0f} pixels apart"
+        why = f"planes lie {at.plane_distance:.0f} pixels apart"
     elif at.kind == "objects" or at.framework == "cyclegan":
         settings |= {"network": "fnet", "network.upsampling": "linear"}
         why = "four to eight times as fast as branched_erfnet" if at.kind == "objects" else "a path at full resolution"
@@ -183,11 +107,6 @@ def _width(at: Situation, settings: Mapping[str, Any]) -> tuple[int, float]:
         if available / seconds >= WORTH:
             return width, seconds
     return WIDTHS[-1], seconds
-
-
-def _distance(at: Situation) -> float:
-    voxel = at.facts["voxel_size"]
-    return float(at.facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
 
 
 def loss(at: Situation) -> Part | None:

@@ -14,10 +14,9 @@ from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.schedule import seconds_of
 from im2im.hardware import choose_precision
-from im2im.nesting import leaves
 from im2im.planning.fingerprint import fingerprint
 from im2im.planning.plan import Plan, make_plan, overrides, read_plan
-from im2im.planning.rules import Situation
+from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
 from im2im.settings import settle_length
 
@@ -93,12 +92,3 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         measure=measure if "network.channels" not in given and "network" not in given else None,
         settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
     )
-
-
-def keys_of(experiment: Any) -> set[str]:
-    """Name the keys and groups that an experiment sets."""
-    content: Any = OmegaConf.to_container(experiment) if OmegaConf.is_config(experiment) else dict(experiment or {})
-    groups = {
-        str(key).removeprefix("override ").lstrip("/") for part in content.pop("defaults", []) if isinstance(part, dict) for key in part
-    }
-    return groups | {key for key, _ in leaves(content)}

@@ -14,6 +14,7 @@ from im2im.report.notation import duration
 from im2im.report.provenance import configuration, data, environment
 from im2im.report.record import Record, read_record
 from im2im.report.results import headline, results
+from im2im.report.selection import selection
 from im2im.report.training import training
 
 
@@ -33,6 +34,7 @@ def write_page(run: Path, commands: Mapping[str, str] | None = None) -> Path:
         _unreadable(record),
         results(record),
         training(record),
+        selection(record),
         section("Use this run", *(command(purpose, line) for purpose, line in (commands or {}).items())),
         data(record),
         configuration(record),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Record:
         choices: Which option of each configuration group was taken, from ``.hydra/hydra.yaml``.
         history: What was logged during the training.
         unreadable: Names of files that are there but could not be read.
+        selection: ``selection.json``, what was chosen after training.
     """
 
     run: Path
@@ -40,6 +41,7 @@ class Record:
     choices: dict[str, str]
     history: History
     unreadable: tuple[str, ...]
+    selection: dict[str, Any] = field(default_factory=dict)
 
     def choice(self, group: str) -> str:
         """The option taken of a group: its name, else the class that it builds, else nothing."""
@@ -67,7 +69,7 @@ class Record:
 def read_record(run: Path) -> Record:
     """Read a run folder, of which any file may be missing or broken."""
     broken: list[str] = []
-    config = _read_yaml(run / "config.yaml", broken)
+    config, selection = _read_yaml(run / "config.yaml", broken), _read_json(run / "selection.json", broken)
     return Record(
         run=run,
         metrics=_read_json(run / "metrics.json", broken),
@@ -78,6 +80,7 @@ def read_record(run: Path) -> Record:
         choices=_choices(_read_yaml(run / ".hydra" / "hydra.yaml", broken)),
         history=read_history(run),
         unreadable=tuple(broken),
+        selection=selection,
     )
 
 

@@ -16,6 +16,8 @@ from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import short_of_memory
 from im2im.stages.evaluate import evaluate
+from im2im.stages.selection import FILE as SELECTION
+from im2im.stages.selection import Selection
 from im2im.stages.validate import validated
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def train(
     resume: str | None = None,
     hardware: Mapping[str, Any] | None = None,
     score: bool = True,
+    select: Selection | bool = False,
 ) -> dict[str, Any]:
     """Fit, evaluate and report.
 
@@ -41,6 +44,7 @@ def train(
         hardware: As configured, to say what was left to be chosen.
         score: Score the test images; else the validation images only, for choosing between trainings, and refuse one that memory is too
             short for.
+        select: Chooses weights and settings of the prediction on validation images before the test images are scored.
 
     Returns:
         The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
@@ -51,6 +55,7 @@ def train(
     make_ready(trainer, framework, data, folder)
     if trainer.is_global_zero:
         data.write_splits(Path(folder))
+        Path(folder, SELECTION).unlink(missing_ok=True)  # of an earlier part
     device = _device(trainer)
     log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
     start = time.perf_counter()
@@ -71,6 +76,8 @@ def train(
         return validated(trainer, framework, data, folder, seconds)
     best = find(folder)
     load_weights(framework, read(best), best)
+    if isinstance(select, Selection):
+        select(trainer, framework, data, Path(folder))
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
     return evaluate(trainer, framework, data, folder, training)
 

@@ -1,0 +1,88 @@
+"""What rules look at, and what each of them gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FLAT = 3.0  # times as far between planes as between pixels: anisotropic
+ALIKE = 0.5  # correlation of source and target above which a residual path helps
+ADVERSARIAL = ("pix2pix", "pix2pixhd", "cyclegan")  # frameworks
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of a plan.
+
+    Args:
+        name: What it is about.
+        settings: Values by key; the key of a group has no dot.
+        reason: Why.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the rules look at.
+
+    Args:
+        facts: Of data and machine, see :func:`.fingerprint`.
+        kind: Of the targets: "intensities", "classes" or "objects".
+        dims: 2 or 3.
+        framework: Its option.
+        network: Its option, as the task or the user chose it.
+        paired: Whether source and target are matched.
+        classes: How many there are; all values above 0 of a target are one class where there are two.
+        seconds: Of the training, where ``max_time`` gives them.
+        measure: Gives the seconds of a forward and backward pass of a batch for settings so far and a number of channels.
+        settings: Of the rules before; patch_size and batch_size as well where somebody gave them.
+    """
+
+    facts: Mapping[str, Any]
+    kind: str
+    dims: int = 2
+    framework: str = "fcn"
+    network: str = "fnet"
+    paired: bool = True
+    classes: int = 0
+    seconds: float | None = None
+    measure: Callable[[Mapping[str, Any], int], float] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator is trained as well."""
+        return self.framework in ADVERSARIAL
+
+    @property
+    def images(self) -> int:
+        """Number of training images."""
+        return int(self.facts["images"].get("train", 0))
+
+    @property
+    def rarest(self) -> float:
+        """Share of the pixels that the rarest class has; 1 where that is not known."""
+        if self.kind != "classes":
+            return 1.0
+        foreground = float(self.facts["foreground"])
+        return min(self.facts.get("classes", {}).values(), default=1.0) if self.classes > 2 else min(foreground, 1 - foreground)
+
+    @property
+    def plane_distance(self) -> float:
+        """Distance of planes in pixels: by the voxel size, or as estimated where the files do not say."""
+        voxel = self.facts["voxel_size"]
+        return float(self.facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
+
+    @property
+    def flat(self) -> bool:
+        """Whether planes lie much farther apart than pixels."""
+        return self.dims == 3 and self.plane_distance > FLAT
+
+    @property
+    def alike(self) -> bool:
+        """Whether the target is much like the source, channel by channel."""
+        channels = self.facts["channels"]
+        return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE

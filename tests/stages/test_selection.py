@@ -1,0 +1,286 @@
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests_shared import SMALL, command
+from torch import nn
+
+import im2im
+from im2im.checkpoint import read
+from im2im.clustering import Clustering
+from im2im.frameworks.fcn import FCN
+from im2im.frameworks.optimization import Optimization
+from im2im.inference.tiling import TiledInference
+from im2im.losses.segmentation import Dice
+from im2im.report.record import read_record
+from im2im.report.selection import selection as report_of
+from im2im.settings import given_keys
+from im2im.stages.candidates import decoding_settings, view_settings
+from im2im.stages.selection import Selection
+from im2im.tasks.semantic import Semantic
+
+FOREVER = 1e9  # seconds that the training took, or shares of its time: no result depends on how fast this is
+
+
+class Shifted(nn.Module):
+    """Gives back the logits of an image of probabilities, all of them wrong by a bias."""
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.tensor(bias))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.logit(image.clamp(0.001, 0.999)) + self.bias
+
+
+def logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+class Images:
+    """Validation images of probabilities, whose targets are where these exceed one half."""
+
+    def __init__(self, count: int) -> None:
+        rng = np.random.default_rng(0)
+        self.sources = rng.uniform(0.0, 1.0, (count, 1, 32, 32)).astype(np.float32)
+        self.cutter = SimpleNamespace(normalized=lambda entry: (self.sources[entry.index], (self.sources[entry.index] > 0.5).astype("u1")))
+
+    def entries(self, split: str) -> list[SimpleNamespace]:
+        assert split == "val"
+        image = SimpleNamespace(shape=(1, 1, 1, 32, 32))
+        return [SimpleNamespace(index=index, matched=True, cost_map=None, source=image) for index in range(len(self.sources))]
+
+
+def segmentation(bias: float = 0.0, threshold: float = 0.5, views: list = []) -> FCN:  # noqa: B006
+    optimization = Optimization(torch.optim.SGD)
+    framework = FCN(Shifted(bias), Semantic(Dice(), single=True, threshold=threshold), TiledInference(views=views), optimization)
+    framework.record.update(config="before", patch_size=[32, 32])
+    framework._earlier_seconds = FOREVER
+    return framework
+
+
+def keep(path, bias: float) -> None:
+    record = {"config": "before", "target_scale": {}, "random": []}
+    path.parent.mkdir(exist_ok=True)
+    torch.save({"state_dict": segmentation(bias).state_dict(), "im2im": record, "epoch": int(path.stem == "last")}, path)
+
+
+def select(framework, folder, count=2, fixed=(), last: float | None = None):
+    """Choose with checkpoints of the framework's bias and another one; gives the choices by key, and what was written."""
+    keep(folder / "checkpoints" / "best.ckpt", framework.network.bias.item())
+    if last is not None:
+        keep(folder / "checkpoints" / "last.ckpt", last)
+    written: dict = {}
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device="cpu"), checkpoint_callbacks=[])
+    choices = Selection("val/dice", "max", lambda values: written.update(values) or "after", fixed)(
+        trainer, framework, Images(count), folder
+    )
+    return {one.key: one for one in choices}, written
+
+
+def test_the_threshold_that_undoes_a_bias_is_found(tmp_path):
+    framework = segmentation(bias=logit(0.8))  # one half becomes 0.8
+    choices, written = select(framework, tmp_path)
+    choice = choices["task.threshold"]
+    assert (choice.before, choice.chosen, framework.task.threshold) == (0.5, 0.8, 0.8)
+    scores = dict(choice.tried)
+    assert scores[0.8] == pytest.approx(1.0, abs=1e-3)
+    assert choice.gain == pytest.approx(scores[0.8] - scores[0.5])
+    assert written == {"task.threshold": 0.8}
+    assert framework.record["config"] == read(tmp_path / "checkpoints" / "best.ckpt")["im2im"]["config"] == "after"
+
+
+@pytest.mark.parametrize("fixed", ["task.threshold", "task"])
+def test_a_key_that_was_given_is_left_alone(fixed, tmp_path):
+    framework = segmentation(bias=logit(0.8))
+    choices, written = select(framework, tmp_path, fixed=[fixed])
+    assert "task.threshold" not in choices
+    assert framework.task.threshold == 0.5
+    assert not written
+
+
+def test_a_gain_below_the_margin_changes_nothing(tmp_path, monkeypatch):
+    framework = segmentation(bias=logit(0.8))
+    before = select(framework, tmp_path)[0]["task.threshold"]
+    monkeypatch.setattr("im2im.stages.choosing.MARGIN", 1.01 * before.gain)
+    framework = segmentation(bias=logit(0.8))
+    choices, written = select(framework, tmp_path)
+    assert framework.task.threshold == choices["task.threshold"].chosen == 0.5
+    assert choices["task.threshold"].gain == 0
+    assert len(choices["task.threshold"].tried) == 9
+    assert not written
+
+
+def test_mirrored_views_that_help_nothing_are_not_taken(tmp_path):
+    framework = segmentation()
+    choices, written = select(framework, tmp_path)
+    assert [value for value, _ in choices["inference.views"].tried] == [[], [[-1], [-2], [-2, -1]]]
+    assert framework.inference.views == []
+    assert not written
+
+
+class Lopsided(Shifted):
+    """Knows only the left half of an image; where it knows nothing it says slightly less than one half."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        known = super().forward(image)
+        known[..., known.shape[-1] // 2 :] = -0.1
+        return known
+
+
+def test_mirrored_views_that_help_are_taken(tmp_path):
+    framework = segmentation()
+    framework.network = Lopsided(0.0)
+    images = Images(1)
+    images.sources[..., 16:] = images.sources[..., 15::-1]  # symmetric: the mirrored view sees what is missing
+    written: dict = {}
+    keep(tmp_path / "checkpoints" / "best.ckpt", 0.0)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device="cpu"), checkpoint_callbacks=[])
+    Selection("val/dice", "max", lambda values: written.update(values) or "after", ["task"])(trainer, framework, images, tmp_path)
+    assert written == {"inference.views": [[-1], [-2], [-2, -1]]}
+    assert framework.inference.views == [[-1], [-2], [-2, -1]]
+
+
+def test_better_last_weights_become_those_that_predict(tmp_path):
+    framework = segmentation(bias=logit(0.9))
+    choices, written = select(framework, tmp_path, last=0.0)
+    assert choices["weights"].chosen == "last"
+    assert not written  # with these nothing else gains
+    best, last = (read(tmp_path / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    assert framework.network.bias.item() == float(best["state_dict"]["network.bias"]) == 0.0
+    assert best["epoch"] == 1
+    assert (best["im2im"]["config"], last["im2im"]["config"]) == ("after", "before")
+
+
+def test_worse_last_weights_are_not_taken(tmp_path):
+    framework = segmentation()
+    choices, _ = select(framework, tmp_path, last=logit(0.9))
+    assert choices["weights"].chosen == "best"
+    assert framework.network.bias.item() == 0.0
+    assert read(tmp_path / "checkpoints" / "best.ckpt")["epoch"] == 0
+
+
+def test_weights_beside_their_average_can_predict(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    keep(path, logit(0.9))
+    content = torch.load(path, weights_only=True)
+    content["current_model_state"] = segmentation().state_dict()
+    torch.save(content, path)
+    choices, _ = select(segmentation(bias=logit(0.9)), tmp_path)
+    assert [name for name, _ in choices["weights"].tried] == ["best", "last, not averaged"]
+    assert float(read(tmp_path / "checkpoints" / "best.ckpt")["state_dict"]["network.bias"]) == 0.0
+
+
+def test_nothing_is_chosen_where_there_is_no_time(tmp_path):
+    framework = segmentation(bias=logit(0.8))
+    framework._earlier_seconds = 0.0
+    choices, written = select(framework, tmp_path)
+    assert not choices
+    assert not written
+    assert not (tmp_path / "selection.json").exists()
+
+
+def test_nothing_is_chosen_without_validation_images(tmp_path):
+    assert select(segmentation(bias=logit(0.8)), tmp_path, count=0) == ({}, {})
+
+
+def test_images_without_a_foreground_choose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SimpleNamespace(uniform=lambda low, high, shape: np.full(shape, 0.4)))
+    framework = segmentation()  # nothing is found, rightly: a lower threshold would find what is not there
+    choices, written = select(framework, tmp_path)
+    assert dict(choices["task.threshold"].tried)[0.5] is None
+    assert framework.task.threshold == 0.5
+    assert not written
+
+
+def test_at_most_eight_images_are_used(tmp_path):
+    select(segmentation(bias=logit(0.8)), tmp_path, count=11)
+    assert json.loads((tmp_path / "selection.json").read_text())["images"] == 8
+
+
+def test_the_settings_of_objects_are_free(tmp_path):
+    framework = segmentation()
+    framework.clustering = Clustering([1.0, 1.0], min_size=32)
+    found = {one.key: list(one.values) for one in decoding_settings(framework)}
+    assert found["framework.clustering.min_size"] == [0, 8, 16, 64, 128]
+    assert {"task.threshold", "framework.clustering.seed_threshold", "framework.clustering.foreground"} < found.keys()
+    assert [one.key for one in view_settings(framework)] == ["inference.views"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with a threshold that nothing exceeds, which nobody gave; look, do not touch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("im2im.app.given_keys", list)
+        return command(tmp_path_factory.mktemp("chosen"), "task=semantic", "network=fnet", *SMALL, "task.threshold=0.999", share=FOREVER)
+
+
+def threshold_of(run) -> float:
+    choices = json.loads((run / "selection.json").read_text())["choices"]
+    return next(one["chosen"] for one in choices if one["key"] == "task.threshold")
+
+
+def test_configuration_and_checkpoint_carry_the_choice(run):
+    chosen = threshold_of(run)
+    assert chosen < 0.95
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["task"]["threshold"] == config["framework"]["task"]["threshold"] == chosen
+    kept = {name: yaml.safe_load(read(run / "checkpoints" / f"{name}.ckpt")["im2im"]["config"]) for name in ("best", "last")}
+    assert (kept["best"]["task"]["threshold"], kept["last"]["task"]["threshold"]) == (chosen, 0.999)
+    assert "chosen on 1 validation image" in (run / "im2im.log").read_text()
+
+
+def test_the_run_and_its_checkpoint_predict_with_the_choice(run, tmp_path):
+    shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path)
+    for place in (run, tmp_path / "best.ckpt"):
+        assert im2im.load(place).framework.task.threshold == threshold_of(run)
+
+
+def test_the_test_images_are_scored_with_the_choice(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "2000-01-01" / "run" / "copy")
+    command(tmp_path, f"run={copy}", "mode=evaluate", f"hydra.run.dir={tmp_path}/again/x/y")
+    again = json.loads((tmp_path / "again" / "x" / "y" / "metrics.json").read_text())
+    assert again["test"]["dice"] == json.loads((run / "metrics.json").read_text())["test"]["dice"]
+    assert again["test"]["dice"]["mean"] > 0
+
+
+def test_the_report_shows_the_choice(run):
+    page = (run / "report.html").read_text()
+    assert "Chosen after training" in page
+    assert str(threshold_of(run)) in report_of(read_record(run))
+
+
+def test_a_training_goes_on_as_it_would_have_without_a_choice(run, tmp_path):
+    copies = [shutil.copytree(run, tmp_path / name / "a" / "b" / "copy") for name in ("chosen", "never")]
+    (copies[1] / "selection.json").unlink()
+    text = (copies[1] / "config.yaml").read_text()
+    (copies[1] / "config.yaml").write_text(text.replace(f"threshold: {threshold_of(run)}", "threshold: 0.999"))
+    states = []
+    for copy in copies:
+        command(copy.parents[2], f"run={copy}", "mode=train", "max_epochs=2")
+        assert not (copy / "selection.json").exists()  # of the first part
+        assert yaml.safe_load((copy / "config.yaml").read_text())["task"]["threshold"] == 0.999
+        states.append(read(copy / "checkpoints" / "last.ckpt"))
+    assert all(value.equal(states[1]["state_dict"][key]) for key, value in states[0]["state_dict"].items())
+    assert [yaml.safe_load(state["im2im"]["config"])["task"]["threshold"] for state in states] == [0.999, 0.999]
+    assert states[0]["im2im"]["seconds"] > read(run / "checkpoints" / "last.ckpt")["im2im"]["seconds"]
+
+
+def test_what_the_command_line_and_an_experiment_gave_is_kept_in_the_run(tmp_path, monkeypatch):
+    given: list[str] = []
+    monkeypatch.setattr("im2im.app.given_keys", lambda: given.extend(given_keys()) or given_keys())
+    run = command(tmp_path, "task=semantic", "network=fnet", *SMALL, "task.threshold=0.3", "inference=flips", share=FOREVER)
+    assert {"task.threshold", "inference", "network.channels"} <= set(given)
+    assert "task" not in given
+    assert yaml.safe_load((run / "config.yaml").read_text())["task"]["threshold"] == 0.3
+    assert not (run / "selection.json").exists()  # nothing else is free where the last epoch is the best
+    assert "task.threshold" in read(run / "checkpoints" / "last.ckpt")["im2im"]["given"]
+
+
+def test_nothing_is_chosen_where_it_is_switched_off(tmp_path):
+    run = command(tmp_path, "task=semantic", "network=fnet", *SMALL, "mode.select=false", share=FOREVER)
+    assert not (run / "selection.json").exists()
