@@ -69,7 +69,7 @@ def run(cfg: DictConfig) -> Any:
     restore(cfg, framework, data)
     refuse_overwriting(cfg)
     save(cfg, plan)
-    callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
+    callbacks, loggers = ([one for one in build(node).values() if one is not None] for node in (cfg.callbacks, cfg.logger))
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
     trainer = build(trainer_alone(cfg), callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
     if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):

@@ -31,7 +31,7 @@ SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting
 def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder.
 
-    The share of a training's time in which settings are chosen afterwards is none, lest results depend on how fast this is.
+    Data on disk are trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen afterwards is none, lest results depend on how fast this is.
     """
     from im2im.__main__ import main
     from im2im.stages import selection
@@ -40,7 +40,9 @@ def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     os.chdir(folder)
     os.environ.pop("HYDRA_FULL_ERROR", None)
     GlobalHydra.instance().clear()
-    sys.argv = ["im2im", *arguments]
+    on_disk = any(one.startswith("data=") and one != "data=synthetic" for one in arguments)
+    unplanned = ["plan=none"] if on_disk and not any(one.startswith("plan") for one in arguments) else []
+    sys.argv = ["im2im", *arguments, *unplanned]
     usual, selection.SHARE = selection.SHARE, share
     try:
         main()

@@ -26,7 +26,7 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 
 def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan | None]:
-    """Plan a new training, and compose its configuration anew with what nobody gave.
+    """Plan a new training on images on disk, unless it is an experiment, and compose its configuration anew with what nobody gave.
 
     Args:
         cfg: Composed without a plan; its length is settled.
@@ -35,9 +35,12 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
     Returns:
         The configuration and the plan; the same configuration and None where nothing is planned.
     """
-    if cfg.plan is None or "file" not in cfg.plan or cfg.run is not None or cfg.init is not None or not HydraConfig.initialized():
+    on_disk = cfg.data.get("root") is not None
+    if not cfg.plan or not on_disk or cfg.run is not None or cfg.init is not None or not HydraConfig.initialized():
         return cfg, None
     told = HydraConfig.get()
+    if told.runtime.choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given):
+        return cfg, None  # a complete setting of its own
 
     def compose(settings: Sequence[str]) -> DictConfig:
         composed = hydra.compose(told.job.config_name, [*settings, *told.overrides.task])

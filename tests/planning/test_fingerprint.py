@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import tifffile
+from tests_tiny import composed
+
+from im2im.building import build
+from im2im.planning.fingerprint import fingerprint
+
+
+def described(root, images, *settings, numbered=False):
+    for index, roles in enumerate(images):
+        for role, image in roles.items():
+            (root / role).mkdir(exist_ok=True)
+            tifffile.imwrite(root / role / f"{index}.tif", image)
+    config = composed("data=folders", f"data.root={root}", "data.index=false", "data.fractions={val:0.0,test:0.0}", *settings)
+    return fingerprint(build(config.data.module), numbered)
+
+
+def test_objects_are_measured(tmp_path):
+    labels = np.zeros((64, 96), np.uint16)
+    labels[10:14, 5:45], labels[30:36, 60:66], labels[40:41, 0:1] = 7, 300, 9
+    found = described(tmp_path, [{"source": np.ones((64, 96), np.uint8), "target": labels}] * 2, "task=instance", numbered=True)
+    assert found["objects"] == {"in each image": 3, "width": 6.0, "length": 8.5, "area": 36.0, "small": 1.0}  # diagonals 40.2, 8.5, 1.4
+    assert found["foreground"] == round(197 / 6144, 4)
+    assert "classes" not in found
+
+
+def test_classes_have_shares_and_their_objects_are_what_is_connected(tmp_path):
+    labels = np.zeros((20, 20), np.uint8)
+    labels[:5, :10], labels[15:, 15:] = 1, 3
+    found = described(tmp_path, [{"source": labels, "target": labels}], "task=semantic", "task.classes=[a,b,c,d]")
+    assert found["classes"] == {0: 0.8125, 1: 0.125, 3: 0.0625}
+    assert found["objects"]["in each image"] == 2
+
+
+@pytest.mark.parametrize(("noise", "similarity"), [(0.0, 1.0), (1.0, 0.707)])
+def test_similarity_is_the_correlation_of_source_and_target(tmp_path, noise, similarity):
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(128, 128)).astype(np.float32)
+    source = target + noise * rng.normal(size=(128, 128)).astype(np.float32)
+    found = described(tmp_path, [{"source": source, "target": target}])
+    assert found["similarity"] == pytest.approx(similarity, abs=0.02)
+
+
+@pytest.mark.parametrize("distance", [1, 6])
+def test_the_distance_of_planes_is_where_an_image_resembles_itself_as_little(tmp_path, distance):
+    rng = np.random.default_rng(0)
+    rows = np.cumsum(rng.normal(size=(60, 200)), axis=1)
+    stack = np.stack([np.roll(rows, shift, axis=1) for shift in range(0, 6 * distance, distance)]).astype(np.float32)
+    found = described(tmp_path, [{"source": stack, "target": stack}], "spatial_dims=3")
+    assert abs(found["plane_distance"] - distance) <= 1
+
+
+def test_no_training_image_is_told(tmp_path):
+    (tmp_path / "test").mkdir()
+    with pytest.raises(ValueError, match=r"no training image; give data\.root"):
+        described(tmp_path / "test", [{"source": np.ones((8, 8)), "target": np.ones((8, 8))}], f"data.root={tmp_path}")

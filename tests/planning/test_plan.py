@@ -1,0 +1,45 @@
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from im2im.planning.plan import Plan, overrides, read_plan, untouched
+from im2im.planning.situation import Part
+
+NETWORK = {"network": "fnet", "network.channels": 16, "patch_size": [128, 128]}
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (["task", "framework", "data.root"], ["network", "network.channels", "patch_size"]),
+        (["patch_size"], ["network", "network.channels"]),
+        (["network"], ["patch_size"]),
+        (["network.channels"], ["patch_size"]),  # which another network may not have
+    ],
+)
+def test_what_somebody_gave_stays(given, left):
+    assert list(untouched(NETWORK, given)) == left
+
+
+def test_a_setting_that_was_given_leaves_the_others_of_its_group():
+    settings = {"network.channels": 16, "network.upsampling": "linear"}
+    assert untouched(settings, ["network.channels"]) == {"network.upsampling": "linear"}
+
+
+def test_settings_are_written_as_hydra_reads_them():
+    settings = {"a": [8, 16], "b.c": True, "d": {"_target_": "x.Y", "affine": True}, "e": 1e-3, "f": None}
+    read = [OverridesParser.create().parse_override(one) for one in overrides(settings)]
+    assert {one.key_or_group: one.value() for one in read} == settings
+
+
+def test_a_plan_is_read_as_it_was_written(tmp_path):
+    plan = Plan([Part("network", NETWORK, "fast"), Part("loss", {"criterion": "mse"}, "plain")], {"device": "cpu"})
+    plan.write(tmp_path / "plan.yaml")
+    assert read_plan(tmp_path / "plan.yaml") == Plan(plan.parts)
+    assert plan.lines()[1] == "loss: criterion=mse (plain)"
+
+
+@pytest.mark.parametrize("content", ["", "plan: 3", "plan: {loss: {reason: none}}", "a: [", "facts: {}"])
+def test_another_file_is_refused(tmp_path, content):
+    (tmp_path / "other.yaml").write_text(content)
+    with pytest.raises(ValueError, match=r"other\.yaml is no plan .*; give a plan\.yaml of a run folder as plan=FILE"):
+        read_plan(tmp_path / "other.yaml")

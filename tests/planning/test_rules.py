@@ -1,0 +1,170 @@
+import math
+
+import pytest
+
+from im2im.planning.plan import make_plan
+from im2im.planning.situation import Situation
+
+FACTS = {
+    "images": {"train": 40, "val": 4},
+    "size": [512, 512],
+    "smallest": [512, 512],
+    "channels": [1, 1],
+    "voxel_size": [1.0, 1.0],
+    "similarity": 0.1,
+}
+CELLS = {"foreground": 0.3, "objects": {"in each image": 20, "width": 30.0, "length": 50.0, "area": 900.0, "small": 90.0}}
+STACK = {"size": [64, 256, 256], "smallest": [64, 256, 256], "voxel_size": [0.5, 0.5, 0.5]}
+
+
+def settings(kind="intensities", given=(), facts=(), **others):
+    return make_plan(Situation(facts={**FACTS, **dict(facts)}, kind=kind, **others), given).settings
+
+
+def test_patches_of_intensities_are_about_as_large_as_the_receptive_field_and_a_batch_has_as_many_pixels_whatever_their_size():
+    found = settings()
+    assert (found["patch_size"], found["batch_size"]) == ([128, 128], 8)
+    assert settings(given=["patch_size"], settings={"patch_size": [64, 64]})["batch_size"] == 16
+
+
+def test_patches_fit_into_the_smallest_image():
+    assert settings(facts={"smallest": [100, 512]})["patch_size"] == [96, 128]
+
+
+@pytest.mark.parametrize(("length", "side"), [(10.0, 128), (42.0, 192), (300.0, 256)])
+def test_patches_of_labels_hold_several_objects(length, side):
+    objects = {**CELLS["objects"], "length": length}
+    assert settings("classes", facts={**CELLS, "objects": objects}, network="unet")["patch_size"] == [side, side]
+
+
+def test_a_discriminator_sees_larger_patches():
+    found = settings(framework="pix2pix")
+    assert (found["patch_size"], found["batch_size"]) == ([256, 256], 2)
+    assert settings(framework="pix2pix", facts={"smallest": [300, 512]})["patch_size"] == [128, 128]
+
+
+def test_sparse_objects_have_patches_around_them():
+    sparse = settings("objects", facts={**CELLS, "foreground": 0.04}, framework="embedseg")
+    assert sparse["data.places._target_"] == "im2im.data.objects.AroundObjects"
+    assert "data.places._target_" not in settings("objects", facts=CELLS, framework="embedseg")
+
+
+def test_a_rare_foreground_has_half_of_the_patches():
+    assert settings("classes", facts={**CELLS, "foreground": 0.02}, classes=2)["data.foreground"] == 0.5
+    assert "data.foreground" not in settings("classes", facts=CELLS, classes=2)
+
+
+def test_stacks_of_distant_planes_have_thin_patches_and_a_network_that_keeps_the_planes():
+    flat = {**STACK, **CELLS, "voxel_size": [2.0, 0.5, 0.5]}
+    found = settings("classes", facts=flat, dims=3, network="unet", classes=3)
+    assert (found["patch_size"], found["network"], found["network.upsampling"]) == ([8, 160, 160], "anisotropic_unet", "linear")
+
+
+def test_the_distance_of_planes_is_estimated_where_files_say_none():
+    unknown = {**STACK, **CELLS, "voxel_size": [1.0, 1.0, 1.0]}
+    assert settings("classes", facts={**unknown, "plane_distance": 9.0}, dims=3, network="unet")["network"] == "anisotropic_unet"
+    assert "network" not in settings("classes", facts={**unknown, "plane_distance": 1.0}, dims=3, network="unet")
+
+
+def test_other_stacks_have_patches_of_about_equal_lengths():
+    found = settings("objects", facts={**STACK, **CELLS, "voxel_size": [0.5, 0.36, 0.36]}, dims=3, framework="embedseg")
+    assert (found["patch_size"], found["batch_size"], found["network.depth"]) == ([32, 64, 64], 2, 3)
+
+
+def test_objects_are_learnt_by_a_network_that_is_faster_than_the_published_one():
+    found = settings("objects", facts=CELLS, framework="embedseg", network="branched_erfnet")
+    assert (found["network"], found["network.upsampling"]) == ("fnet", "linear")
+
+
+def test_what_is_like_its_target_is_corrected_rather_than_made_anew():
+    assert settings(facts={"similarity": 0.8})["network.residual"] is True
+    assert "network.residual" not in settings(facts={"similarity": 0.3})
+    assert "network.residual" not in settings(facts={"similarity": 0.8, "channels": [1, 2]})
+    assert "network.residual" not in settings(facts={"similarity": 0.8}, framework="pix2pix")
+
+
+@pytest.mark.parametrize(("seconds", "channels"), [(600, 16), (6000, 32), (60, 8)])
+def test_the_network_is_as_wide_as_the_time_allows_enough_steps(seconds, channels):
+    pace = {32: 0.6, 16: 0.2, 8: 0.1}
+    assert settings(seconds=seconds, measure=lambda _, width: pace[width])["network.channels"] == channels
+
+
+def test_a_step_against_discriminators_passes_more_networks():
+    def measure(_, width):
+        return {32: 0.2, 16: 0.05, 8: 0.02}[width]
+
+    assert settings(seconds=600, measure=measure)["network.channels"] == 32
+    assert settings(seconds=600, measure=measure, framework="pix2pix")["network.channels"] == 16
+    assert settings(seconds=600, measure=measure, framework="cyclegan")["network.channels"] == 8
+
+
+def test_without_a_time_the_network_is_one_that_trains_in_twenty_minutes():
+    pace = {32: 0.6, 16: 0.4, 8: 0.1}
+    assert settings(measure=lambda _, width: pace[width])["network.channels"] == 16
+
+
+def test_intensities_are_learnt_by_squared_error_and_correlation():
+    assert settings()["criterion"] == "mse_correlation"
+    assert "criterion" not in settings(framework="pix2pix")
+
+
+def test_dice_counts_a_rare_class_over_the_whole_batch():
+    shares = {**CELLS, "classes": {0: 0.8, 1: 0.19, 2: 0.01}}
+    found = settings("classes", facts=shares, classes=3, network="unet")
+    assert (found["criterion"], found["criterion.criteria.dice.whole_batch"]) == ("dice_cross_entropy", True)
+    assert "criterion.criteria.dice.whole_batch" not in settings("classes", facts=shares, classes=2, network="unet")
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "chosen"),
+    [
+        ("classes", {**CELLS, "channels": [3, 1]}, "stains"),
+        ("classes", {**CELLS, "images": {"train": 8}}, "strong"),
+        ("classes", CELLS, None),
+        ("objects", {**CELLS, "images": {"train": 8}}, "rotations"),
+        ("intensities", {}, "contrast"),
+        ("intensities", {"similarity": 0.8}, None),
+        ("intensities", {"similarity": 0.8, "images": {"train": 4}}, "rotations"),
+    ],
+)
+def test_augmentation_follows_the_number_and_kind_of_images(kind, facts, chosen):
+    assert settings(kind, facts=facts, network="unet").get("augmentation") == chosen
+
+
+def test_learning_rates_are_those_of_short_trainings():
+    assert settings()["learning_rate"] == 2e-3
+    assert settings(facts={"similarity": 0.8})["learning_rate"] == 1e-3
+    assert settings(framework="pix2pix")["learning_rate"] == 5e-4
+    assert settings("objects", facts=CELLS, framework="embedseg")["optimizer"] == "adam"
+
+
+def test_discriminators_are_as_narrow_as_the_generator():
+    assert settings(framework="pix2pix")["framework.discriminator.discriminator.channels"] == 32
+    found = settings("classes", facts=CELLS, framework="cyclegan", network="unet", paired=False)
+    assert found["framework.judges.target.discriminator.discriminator.layers"] == 2
+    assert (found["task.single"], found["normalization.out_min"], found["network.depth"]) == (True, -1.0, 2)
+
+
+def test_offsets_span_an_object_and_reach_from_its_ends_at_first():
+    found = settings("objects", facts=CELLS, framework="embedseg")
+    assert found["framework.criterion.extent"] == 64
+    assert found["framework.start_sigma"] == round(math.log(math.log(2) * (64 / 12) ** 2) / 10, 2)  # a membership of 1/2 at .4 widths
+    assert found["framework.clustering.min_size"] == 30
+    worms = {**CELLS, "objects": {"width": 31.7, "length": 112.5, "small": 760.0}}
+    found = settings("objects", facts=worms, framework="embedseg")
+    assert (found["framework.criterion.extent"], found["framework.clustering.min_size"]) == (128, 253)
+
+
+@pytest.mark.parametrize(("given", "steps"), [({"batch_size": 8}, 27), ({"batch_size": 1}, 214), ({"batch_size": 64}, 25)])
+def test_an_epoch_is_long_enough_for_validation_to_take_a_tenth(given, steps):
+    found = settings(given=list(given), settings=given)
+    assert (found["data.steps_per_epoch"], found["data.validation_limit"]) == (steps, 64)
+    assert found["data.max_epochs"] == math.ceil(4000 / steps)
+    assert found["data.validation_patches"] == 16
+
+
+def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():
+    found = settings(framework="pix2pix")
+    assert found["data.max_epochs"] * found["data.steps_per_epoch"] >= 6000
+    found = settings(facts=STACK, dims=3)
+    assert 3000 <= found["data.max_epochs"] * found["data.steps_per_epoch"] < 3100

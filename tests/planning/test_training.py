@@ -1,0 +1,55 @@
+import json
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+from tests_shared import command
+
+SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "callbacks.sample_images=null"]
+TINY = ["data.steps_per_epoch=2", "network.channels=2", "network.depth=2", "batch_size=2"]
+
+
+def test_a_training_on_images_of_a_folder_is_planned(folders, im2im, capfd):
+    run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *TINY)
+    plan, config = yaml.safe_load((run / "plan.yaml").read_text()), OmegaConf.load(run / "config.yaml")
+    assert plan["plan"]["patches"]["settings"] == {"patch_size": [32, 48]}  # the largest multiples of 16; batch_size was given
+    assert plan["facts"]["smallest"] == [40, 48]
+    assert (config.patch_size, config.batch_size, config.network.channels) == ([32, 48], 2, 2)
+    assert config.network.residual  # source and target are alike
+    assert config.task.criterion._target_ == config.criterion._target_
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("plan: ")]
+    assert 4 <= len(told) <= 8
+    assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 1
+
+
+def test_an_edited_plan_is_given_again(folders, im2im, tmp_path):
+    (tmp_path / "mine.yaml").write_text("plan: {network: {reason: mine, settings: {network.depth: 1, network.channels: 3}}}")
+    run = im2im(f"data.root={folders}", "plan=mine.yaml", *SHORT, "data.steps_per_epoch=2", "patch_size=[16,16]")
+    config = OmegaConf.load(run / "config.yaml")
+    assert (config.network.depth, config.network.channels, config.patch_size) == (1, 3, [16, 16])
+    assert yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"] == "mine"
+
+
+def test_a_run_goes_on_and_predicts_as_it_was_planned(folders, im2im):
+    run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *TINY)
+    before = (run / "plan.yaml").read_text()
+    im2im(f"run={run}", "mode=train", "max_epochs=2")
+    assert OmegaConf.load(run / "config.yaml").patch_size == [32, 48]
+    assert (run / "plan.yaml").read_text() == before
+
+
+def test_an_experiment_is_planned_only_where_that_is_asked_for_and_what_it_says_stays(folders, im2im):
+    run = im2im("experiment=labelfree_2d", f"data.root={folders}", "plan=auto", *SHORT, *TINY)
+    config = OmegaConf.load(run / "config.yaml")
+    assert (run / "plan.yaml").exists()
+    assert config.normalization._target_.endswith("Standard")
+    assert (config.optimizer.weight_decay, config.patch_size) == (5e-4, [512, 512])
+
+
+@pytest.mark.parametrize("setting", ["plan=none", "data=synthetic", "experiment=labelfree_2d"])
+def test_nothing_is_planned_without_a_plan(folders, tmp_path, setting):
+    images = ["data.size=[32,32]", "data.counts={train:2,val:1,test:1}"] if setting == "data=synthetic" else [f"data.root={folders}"]
+    on_disk = "data=synthetic" not in setting
+    settings = [one for one in SHORT if on_disk or not one.startswith("data")]
+    run = command(tmp_path, *settings, *images, setting, *TINY, "patch_size=[32,32]")
+    assert not (run / "plan.yaml").exists()
