@@ -31,7 +31,8 @@ SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting
 def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder.
 
-    Data on disk are trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen afterwards is none, lest results depend on how fast this is.
+    Data on disk are trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen
+    afterwards is none, lest results depend on how fast this is.
     """
     from im2im.__main__ import main
     from im2im.stages import selection
