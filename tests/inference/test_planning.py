@@ -69,7 +69,8 @@ def test_tiles_at_the_ends_of_an_image_see_as_much_beyond_them_as_border_and_hal
             expected = -(-min(border, pixels) // unit) * unit
             assert (read.start - before) % unit == 0
             assert inner == slice(write.start - read.start, write.stop - read.start)
-            assert (before == 0 or read.start == 0) and (after == 0 or read.stop == size)
+            assert before == 0 or read.start == 0
+            assert after == 0 or read.stop == size
             assert write.start > 0 or before == expected
             assert write.stop < size or expected <= after < expected + unit
     assert (written == 1).all()
