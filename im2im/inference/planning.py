@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 Region = tuple[slice, ...]
+Margin = tuple[tuple[int, int], ...]
+Cut = tuple[slice, slice, slice, tuple[int, int]]  # read, write, inner and margin along one axis
 Cover = Callable[[int, int, int, int], tuple[int, int]]  # size, tile, halo, multiple → number of tiles and their length
 BLOCK = 64  # pixels of which a chunk of a result has whole ones
 
@@ -22,29 +24,40 @@ class Tile:
         write                   |-----------|                     the write regions of all tiles make up the image
         inner               0   |-----------|                     the write region, counted from the start of read
 
+    Where a tile reaches beyond the image, the image is mirrored::
+
+        image               |-----------------------------------------|
+        margin, read    |...|---------------|
+        write               |-----------|
+
     Attributes:
         read: Slices of the image's (Z)YX.
         write: Slices of the result's (Z)YX.
         inner: Slices of the (Z)YX of the tile's own prediction.
+        margin: Pixels of the mirrored image before and after what is read, for each of (Z)YX.
     """
 
     read: Region
     write: Region
     inner: Region
+    margin: Margin
 
 
-def plan(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int]) -> list[Tile]:
+def plan(
+    shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int], border: Sequence[int] | None = None
+) -> list[Tile]:
     """Cover an image evenly with tiles.
 
-    An axis that fits into the tile is not cut. Along the others there are as few tiles as the halo allows, made as small as this number
-    allows. Tiles start at multiples and are multiples long; only the last one may be shorter, by what the image lacks to a multiple, which
-    padding adds.
+    An axis that fits into the tile with its border is not cut. Along the others there are as few tiles as the halo allows, made as small
+    as this number allows. Tiles start at multiples and are multiples long, with their margins.
 
     Args:
         shape: Of the image, (Z)YX; so are the others.
         tile: Largest length of a tile; rounded up to a multiple.
         halo: How many pixels a tile reads at least beyond those that it writes, on each side but the image's border.
         multiple: The network's total stride.
+        border: How many pixels of the mirrored image tiles see beyond its ends, at most as many as the halo; both are rounded up to a
+            multiple.
 
     Returns:
         Tiles whose write regions cover every pixel once, the last axis fastest.
@@ -52,29 +65,20 @@ def plan(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multipl
     Raises:
         ValueError: The tile has no room for its halo.
     """
-    axes = [_cut(*lengths) for lengths in zip(shape, tile, halo, multiple, strict=True)]
+    axes = [_cut(*lengths) for lengths in zip(shape, tile, halo, multiple, border or (0,) * len(shape), strict=True)]
     return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
 
 
-def plan_grid(shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int]) -> list[Tile]:
+def plan_grid(
+    shape: Sequence[int], tile: Sequence[int], halo: Sequence[int], multiple: Sequence[int], border: Sequence[int] | None = None
+) -> list[Tile]:
     """Cover an image with tiles that write the cells of a grid, for results that are stored by chunk.
 
-    An axis that fits into the tile is not cut. Along the others each tile writes as many pixels as a halo on both sides, rounded up to a
-    multiple, leaves of it; the last one what is left. All tiles are of one size where the image is that large, and start at multiples.
-
-    Args:
-        shape: Of the image, (Z)YX; so are the others.
-        tile: Length of a tile; rounded up to a multiple.
-        halo: How many pixels a tile reads at least beyond those that it writes, on each side but the image's border.
-        multiple: The network's total stride.
-
-    Returns:
-        Tiles whose write regions cover every pixel once, the last axis fastest.
-
-    Raises:
-        ValueError: The tile has no room for its halo.
+    An axis that fits into the tile with its border is not cut. Along the others each tile writes as many pixels as a halo on both sides,
+    rounded up to a multiple, leaves of it; the last one what is left. All tiles are of one size and start at multiples. Arguments, result
+    and errors are those of :func:`plan`.
     """
-    axes = [_cells(*lengths) for lengths in zip(shape, tile, halo, multiple, strict=True)]
+    axes = [_cells(*lengths) for lengths in zip(shape, tile, halo, multiple, border or (0,) * len(shape), strict=True)]
     return [Tile(*zip(*cuts, strict=True)) for cuts in product(*axes)]
 
 
@@ -191,31 +195,32 @@ def _spread(size: int, tile: int, halo: int, multiple: int) -> tuple[int, int]:
     return count, (_ceil(whole - shared, count) + shared) * multiple
 
 
-def _cut(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, slice, slice]]:
-    """Return (read, write, inner) of the tiles along one axis."""
-    count, length = _spread(size, tile, halo, multiple)
-    room = _ceil(size, multiple) - length // multiple  # multiples by which the last tile starts later than the first
-    starts = [index * room // max(count - 1, 1) * multiple for index in range(count)]
+def _cut(size: int, tile: int, halo: int, multiple: int, border: int) -> list[Cut]:
+    """Return the tiles along one axis."""
+    end, border = _ceil(size, multiple) * multiple, _ceil(min(border, halo), multiple) * multiple
+    count, length = _spread(end + 2 * border, tile, halo, multiple)
+    room = (end + 2 * border - length) // multiple  # multiples by which the last tile starts later than the first
+    starts = [index * room // max(count - 1, 1) * multiple - border for index in range(count)]
     borders = [0, *((earlier + length + later) // 2 for earlier, later in pairwise(starts)), size]
-    return [
-        (slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start))
-        for start, (low, high) in zip(starts, pairwise(borders), strict=True)
-    ]
+    return [_within(size, start, length, low, high) for start, (low, high) in zip(starts, pairwise(borders), strict=True)]
 
 
-def _cells(size: int, tile: int, halo: int, multiple: int) -> list[tuple[slice, slice, slice]]:
-    """Return (read, write, inner) of the tiles along one axis whose borders are evenly spaced."""
-    length, edge, end = (_ceil(pixels, multiple) * multiple for pixels in (tile, halo, size))
-    if end <= length:
-        return [(slice(0, size), slice(0, size), slice(0, size))]
+def _cells(size: int, tile: int, halo: int, multiple: int, border: int) -> list[Cut]:
+    """Return the tiles along one axis that write cells of one size."""
+    length, edge, end, border = (_ceil(pixels, multiple) * multiple for pixels in (tile, halo, size, min(border, halo)))
+    if end + 2 * border <= length:
+        return [_within(size, -border, end + 2 * border, 0, size)]
     step = _step(length, edge, multiple)
     if step <= 0:
         raise ValueError(_no_room(multiple, halo, length, 2 * edge // multiple))
-    cuts = []
-    for low in range(0, size, step):
-        start, high = min(max(low - edge, 0), end - length), min(low + step, size)
-        cuts.append((slice(start, min(start + length, size)), slice(low, high), slice(low - start, high - start)))
-    return cuts
+    last = end + border - length
+    return [_within(size, min(max(low - edge, -border), last), length, low, min(low + step, size)) for low in range(0, size, step)]
+
+
+def _within(size: int, start: int, length: int, low: int, high: int) -> Cut:
+    """Return a tile that may reach beyond an axis and writes from ``low`` to ``high``."""
+    read = slice(max(start, 0), min(start + length, size))
+    return read, slice(low, high), slice(low - read.start, high - read.start), (read.start - start, start + length - read.stop)
 
 
 def _pieces(size: int, tile: int, halo: int, multiple: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from im2im.inference.streaming import Job, work_through
 from im2im.memory import free_memory, out_of_memory
 from im2im.networks.demand import Demand
 from im2im.networks.padding import Crop as CropIndex
-from im2im.networks.padding import pad_to_multiple
+from im2im.networks.padding import pad
 
 __all__ = ["Tile", "TiledInference", "one_ahead", "plan", "predict_tiles"]
 
@@ -32,15 +32,14 @@ LARGEST_TILE = 1 << 24  # voxels: of 128 channels, as many numbers as the kernel
 
 
 def predict_tiles(
-    network: Network, read: Read, tiles: Sequence[Tile], multiple: Sequence[int], batch_size: int = 1, ahead: bool = False
+    network: Network, read: Read, tiles: Sequence[Tile], batch_size: int = 1, ahead: bool = False
 ) -> Iterator[tuple[Tile, Tensor]]:
     """Run tiles through a network, one batch at a time.
 
     Args:
         network: BC(Z)YX to BC'(Z)YX of the same size.
         read: Gives the image's C(Z)YX in a region of its (Z)YX.
-        tiles: From :func:`plan`.
-        multiple: What the network's input must be a multiple of, or is; tiles are padded to it and cropped back.
+        tiles: From :func:`plan`; they get their margins and are cropped back.
         batch_size: How many tiles at a time.
         ahead: Read the next batch in another thread meanwhile.
 
@@ -53,7 +52,7 @@ def predict_tiles(
     groups = [tiles[start : start + batch_size] for start in range(0, len(tiles), batch_size)]
 
     def load(group: Sequence[Tile]) -> list[tuple[Tensor, CropIndex]]:
-        return [pad_to_multiple(read(tile.read), multiple) for tile in group]
+        return [pad(read(tile.read), tile.margin) for tile in group]
 
     for group, padded in one_ahead(load, groups) if ahead else ((group, load(group)) for group in groups):
         images, crops = zip(*padded, strict=True)
@@ -84,6 +83,8 @@ class TiledInference:
         overlap: Fraction of a tile that it shares with its neighbour, half of it on each side.
         halo: Instead of ``overlap``, how many pixels, (Z)YX, a tile reads at least beyond what it writes; "receptive_field": as many as the
             network sees, so that tiles make no difference.
+        border: How many pixels of the mirrored image the network sees beyond the ends of Y and X, rounded up to its stride and at most as
+            many as the halo; zeros, with which convolutions pad, begin behind them. None of a network that takes one size only.
         blending: Joins the tiles' predictions.
         memory: GB that predicting may take, None: half of what is free, on a GPU of its own memory.
         max_voxels: Where no tile is given: what goes through the network in one go, whatever the memory; None: as much as fits.
@@ -101,6 +102,7 @@ class TiledInference:
     tile: Sequence[int] | None = None
     overlap: float = 0.25
     halo: Sequence[int] | str | None = None
+    border: int = 0
     blending: Blending = field(default_factory=Crop)
     memory: float | None = None
     max_voxels: int | None = None
@@ -121,6 +123,8 @@ class TiledInference:
             raise ValueError(f"A tile needs at least one pixel along every axis, got {self.tile}; change inference.tile")
         if isinstance(self.halo, str) and self.halo != "receptive_field":
             raise ValueError(f"A halo is a number of pixels for each axis, or receptive_field, got {self.halo}; change inference.halo")
+        if self.border < 0:
+            raise ValueError(f"The border is a number of pixels, got {self.border}; set inference.border to 16, or to 0 for none")
         for name in ("max_voxels", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -153,8 +157,7 @@ class TiledInference:
         """Predict tiles of an image that is read region by region, see :func:`predict_tiles`."""
         computed = Acceleration(self.precision, self.fold, self.engine, demand.device)(network, self.tolerance)
         seen = MirroredViews(computed, self.views, demand.unmirror) if self.views else computed
-        spatial_dims = len(tiles[0].read) if tiles else len(demand.multiple)
-        return predict_tiles(seen, read, tiles, for_axes(demand.multiple, spatial_dims), self.batch_size, ahead)
+        return predict_tiles(seen, read, tiles, self.batch_size, ahead)
 
     def work(self, job: Job, numbers: Sequence[int]) -> Iterator[int]:
         """Predict tiles of an image larger than memory and let them be written; gives the number of each once it is."""
@@ -184,8 +187,10 @@ class TiledInference:
             return [_widened(tile, shape, multiple) for tile in planned(shape, multiple, halo(multiple), (1,) * len(shape))]
         if self.tile is not None and len(self.tile) != len(shape):
             raise ValueError(f"A tile needs one length for each of the {len(shape)} spatial axes, got {self.tile}; change inference.tile")
-        tile = round_up(self.tile or choose_tile(shape, halo, multiple, self.most_voxels(demand), grid), multiple)
-        return planned(shape, tile, halo(tile), multiple)
+        border = round_up((0, self.border, self.border)[-len(shape) :], multiple)
+        seen = [size + 2 * pixels for size, pixels in zip(shape, border, strict=True)]
+        tile = round_up(self.tile or choose_tile(seen, halo, multiple, self.most_voxels(demand), grid), multiple)
+        return planned(shape, tile, halo(tile), multiple, border)
 
     def most_voxels(self, demand: Demand) -> int:
         """Tell how many voxels may go through the network in one go."""
@@ -209,14 +214,15 @@ class TiledInference:
 
 
 def _widened(tile: Tile, shape: Sequence[int], size: Sequence[int]) -> Tile:
-    """Let a tile read ``size`` pixels, more of the image on either side; fewer only where the image itself has fewer."""
+    """Let a tile read ``size`` pixels, more of the image on either side; of the mirrored one only where the image itself has fewer."""
     starts = [
         max(0, min((read.start + read.stop - pixels) // 2, length - pixels))
         for read, length, pixels in zip(tile.read, shape, size, strict=True)
     ]
     read = tuple(slice(start, min(start + pixels, length)) for start, length, pixels in zip(starts, shape, size, strict=True))
     inner = tuple(slice(write.start - start, write.stop - start) for write, start in zip(tile.write, starts, strict=True))
-    return Tile(read, tile.write, inner)
+    margin = tuple((0, max(0, pixels - length)) for length, pixels in zip(shape, size, strict=True))
+    return Tile(read, tile.write, inner, margin)
 
 
 def _predict(network: Network, batch: Tensor) -> Tensor:

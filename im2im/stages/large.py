@@ -192,8 +192,10 @@ def _settings(framework: Framework) -> dict[str, Any]:
 
 
 def _plain(tile: Tile) -> list[list[list[int]]]:
-    return [[[part.start, part.stop] for part in region] for region in (tile.read, tile.write, tile.inner)]
+    regions = [[[part.start, part.stop] for part in region] for region in (tile.read, tile.write, tile.inner)]
+    return [*regions, [list(pixels) for pixels in tile.margin]]
 
 
 def _tile(plain: Sequence[Sequence[Sequence[int]]]) -> Tile:
-    return Tile(*(tuple(slice(low, high) for low, high in region) for region in plain))
+    read, write, inner = (tuple(slice(low, high) for low, high in region) for region in plain[:3])
+    return Tile(read, write, inner, tuple((before, after) for before, after in plain[3]))

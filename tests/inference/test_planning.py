@@ -51,6 +51,33 @@ def test_all_tiles_are_of_one_size_once_padded_to_the_multiple(planned, layout):
     assert len(sizes) == 1
 
 
+@settings(max_examples=60, deadline=None)
+@given(layouts(), st.integers(0, 20))
+@pytest.mark.parametrize("planned", [plan, plan_grid])
+def test_tiles_at_the_ends_of_an_image_see_as_much_beyond_them_as_border_and_halo_allow(planned, layout, border):
+    shape, tile, halo, multiple = layout
+    tile = [length + unit for length, unit in zip(tile, multiple, strict=True)]
+    written = np.zeros(shape, int)
+    lengths = set()
+    for place in planned(shape, tile, halo, multiple, [border] * len(shape)):
+        written[place.write] += 1
+        reads = zip(place.read, place.margin, strict=True)
+        lengths.add(tuple(before + read.stop - read.start + after for read, (before, after) in reads))
+        for read, write, inner, (before, after), size, pixels, unit in zip(
+            place.read, place.write, place.inner, place.margin, shape, halo, multiple, strict=True
+        ):
+            expected = -(-min(border, pixels) // unit) * unit
+            assert (read.start - before) % unit == 0
+            assert inner == slice(write.start - read.start, write.stop - read.start)
+            assert before == 0 or read.start == 0
+            assert after == 0 or read.stop == size
+            assert write.start > 0 or before == expected
+            assert write.stop < size or expected <= after < expected + unit
+    assert (written == 1).all()
+    assert len(lengths) == 1
+    assert all(length <= most for length, most in zip(lengths.pop(), round_up(tile, multiple), strict=True))
+
+
 def test_tiles_of_a_line_overlap_by_two_halos_and_meet_in_the_middle():
     places = plan((1, 20), (1, 8), (0, 1), (1, 1))
     assert [(place.read[1], place.write[1], place.inner[1]) for place in places] == [

@@ -236,6 +236,42 @@ def test_a_halo_as_wide_as_the_network_sees_makes_tiles_invisible(grid):
     torch.testing.assert_close(result, whole(network, image, (stride,)), atol=1e-5, rtol=0)
 
 
+def test_with_a_border_the_zeros_that_convolutions_pad_with_leave_no_frame():
+    network, image = convolutional(2), torch.full((1, 40, 50), 3.0)
+    without, bordered = (TiledInference(border=border)(network, image) for border in (0, 2))
+    torch.testing.assert_close(bordered, without[:, 20:21, 20:21].expand(3, 40, 50))
+    assert not torch.allclose(without, bordered, atol=1e-2)
+
+
+def test_planes_get_no_border():
+    assert sizes_seen(TiledInference(border=16), image_of(8, 100, 90), (4,)) == [(1, 1, 8, 132, 124)]
+
+
+def test_a_network_of_one_size_gets_no_border():
+    assert set(sizes_seen(TiledInference(border=16), image_of(100, 90), (64, 64), fixed=True)) == {(1, 1, 64, 64)}
+
+
+def test_an_image_with_its_border_is_within_max_voxels():
+    sizes = sizes_seen(TiledInference(border=8, max_voxels=100 * 90), image_of(100, 90))
+    assert len(sizes) > 1
+    assert all(math.prod(size) <= 100 * 90 for size in sizes)
+
+
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("border", [4, 16])
+def test_with_a_border_tiles_are_as_invisible(grid, border):
+    network, image, stride = pooling(2, 2), image_of(150, 91), 4
+    demand = Demand((stride,), reach=lambda: receptive_field(network, 1, (stride, stride)))
+    at_once = TiledInference(border=border)
+    assert len(at_once.plan((150, 91), demand)) == 1
+    inference = TiledInference(tile=(48, 48), halo="receptive_field", border=border, batch_size=3)
+    tiles = inference.plan((150, 91), demand, grid=grid)
+    assert len(tiles) > 4
+    result = Crop()(inference.run(network, lambda region: image[(slice(None), *region)], tiles, demand), (150, 91))
+    torch.testing.assert_close(result, at_once(network, image, demand), atol=1e-5, rtol=0)
+    assert not torch.allclose(result, whole(network, image, (stride,)), atol=1e-3)
+
+
 def test_a_halo_can_be_given_in_pixels():
     tiles = TiledInference(tile=(1, 20), halo=(0, 4)).plan((1, 60))
     assert 4 <= tiles[0].read[1].stop - tiles[0].write[1].stop < 6
@@ -272,6 +308,7 @@ def test_what_fails_ahead_is_told_where_it_is_used():
         ({"overlap": 1}, "got 1; set inference.overlap"),
         ({"overlap": -0.1}, "got -0.1; set inference.overlap"),
         ({"tile": (16, 0)}, r"got \(16, 0\); change inference.tile"),
+        ({"border": -1}, "got -1; set inference.border to 16, or to 0"),
         ({"max_voxels": 0}, "max_voxels must be at least 1, got 0; raise inference.max_voxels"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0; raise inference.batch_size"),
     ],
@@ -302,5 +339,5 @@ def test_a_full_device_is_told_which_setting_to_lower():
         TiledInference()(network, image_of(9, 9))
 
 
-def test_the_option_builds_the_defaults_of_the_class():
-    assert instantiate(OmegaConf.load(OPTION), _convert_="all") == TiledInference()
+def test_the_option_builds_the_defaults_of_the_class_and_a_border():
+    assert instantiate(OmegaConf.load(OPTION), _convert_="all") == TiledInference(border=16)

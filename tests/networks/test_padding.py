@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from im2im.networks.padding import pad_to_multiple
+from im2im.networks.padding import pad, pad_to_multiple
 
 by_shape = pytest.mark.parametrize(("shape", "multiple"), [((9, 13), (4, 8)), ((5, 9, 13), (4, 1, 8))], ids=["2D", "3D"])
 
@@ -34,3 +34,15 @@ def test_an_image_that_fits_is_not_copied():
     image = torch.rand(1, 8, 16)
     padded, _ = pad_to_multiple(image, (4, 8))
     assert padded is image
+
+
+@pytest.mark.parametrize("margin", [[(3, 2), (0, 4)], [(0, 1), (2, 0)]], ids=str)
+def test_an_image_is_mirrored_on_both_sides_and_cropped_back(margin):
+    image = np.random.default_rng(0).random((2, 5, 6))
+    padded, crop = pad(torch.from_numpy(image), margin)
+    np.testing.assert_array_equal(padded, np.pad(image, [(0, 0), *margin], mode="reflect"))
+    np.testing.assert_array_equal(padded[crop], image)
+
+
+def test_an_image_too_short_to_be_mirrored_repeats_its_first_pixel_before_it():
+    assert pad(torch.tensor([7, 8]), [(3, 0)])[0].tolist() == [7, 7, 7, 7, 8]

@@ -55,10 +55,10 @@ def read(path) -> np.ndarray:
     return AutoReader()(path)[0].read()
 
 
-@pytest.mark.parametrize("suffix", ["ome.zarr", "ome.tif", "tif"])
-def test_an_image_larger_than_memory_is_predicted_as_one_that_fits(run, image, suffix, tmp_path):
-    predict(run[0], image, tmp_path / "whole", f"mode.format={suffix}")
-    predict(run[0], image, tmp_path / "tiles", f"mode.format={suffix}", *LITTLE)
+@pytest.mark.parametrize(("suffix", "border"), [("ome.zarr", 0), ("ome.tif", 16), ("tif", 0)])
+def test_an_image_larger_than_memory_is_predicted_as_one_that_fits(run, image, suffix, border, tmp_path):
+    predict(run[0], image, tmp_path / "whole", f"mode.format={suffix}", f"inference.border={border}")
+    predict(run[0], image, tmp_path / "tiles", f"mode.format={suffix}", f"inference.border={border}", *LITTLE)
     whole, tiles = (AutoReader()(tmp_path / folder / f"a.{suffix}")[0] for folder in ("whole", "tiles"))
     np.testing.assert_allclose(tiles.read(), whole.read(), rtol=1e-4, atol=0.02)
     assert (tiles.shape, tiles.axes, tiles.dtype, tiles.pixel_size) == (whole.shape, whole.axes, whole.dtype, whole.pixel_size)
