@@ -29,6 +29,7 @@ def train(
     resume: str | None = None,
     hardware: Mapping[str, Any] | None = None,
     score: bool = True,
+    baselines: bool = True,
 ) -> dict[str, Any]:
     """Fit, evaluate and report.
 
@@ -41,6 +42,7 @@ def train(
         hardware: As configured, to say what was left to be chosen.
         score: Score the test images; else the validation images only, for choosing between trainings, and refuse one that memory is too
             short for.
+        baselines: Score simple methods as well, fitted on the training images.
 
     Returns:
         The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
@@ -72,7 +74,7 @@ def train(
     best = find(folder)
     load_weights(framework, read(best), best)
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
-    return evaluate(trainer, framework, data, folder, training)
+    return evaluate(trainer, framework, data, folder, training, baselines)
 
 
 def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str) -> None:
