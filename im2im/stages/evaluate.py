@@ -132,20 +132,22 @@ def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[
     return source, target, framework.interpret(framework.predict(torch.from_numpy(source)).numpy())
 
 
-def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Give normalized source, interpreted prediction, normalized target and cost map of a whole image, each C(Z)YX.
+def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Give interpreted prediction, normalized target and cost map of a whole image, each C(Z)YX; no cost map where it has none."""
+    _, target, found = predict_entry(framework, data, entry)
+    return found, target, _cost_map(data, entry)
 
-    The cost map is None where the image has none.
-    """
-    source, target, found = predict_entry(framework, data, entry)
-    return source, found, target, data.cutter.cost_map(entry) if entry.cost_map is not None else None
+
+def _cost_map(data: ImageData, entry: Entry) -> np.ndarray | None:
+    return data.cutter.cost_map(entry) if entry.cost_map is not None else None
 
 
 def _score(
     framework: Framework, data: ImageData, entry: Entry, baselines: Mapping[str, Baseline]
 ) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, float]]]:
     """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects; and score the baselines."""
-    source, found, target, cost_map = compared(framework, data, entry)
+    source, target, found = predict_entry(framework, data, entry)
+    cost_map = _cost_map(data, entry)
     name, task = {"stage": "test", "image": entry.name}, framework.task
     others = {key: task.score(one(source), target, cost_map) for key, one in baselines.items()}
     parts = [{**name, **part} for part in task.parts(found, target, cost_map)]

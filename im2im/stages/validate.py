@@ -41,7 +41,7 @@ def validated(trainer: pl.Trainer, framework: Framework, data: ImageData, folder
 
 
 def _summary(framework: Framework, data: ImageData, entries: list[Entry]) -> dict[str, Any]:
-    rows = [framework.task.score(*compared(framework, data, entry)[1:]) for entry in entries]
+    rows = [framework.task.score(*compared(framework, data, entry)) for entry in entries]
     return {f"val/{name}": one for name, one in summarize(rows).items()}
 
 
