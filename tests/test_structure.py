@@ -21,7 +21,7 @@ LEVELS = [
     {"saved"},
     {"resolvers", "building", "settings"},
     {"stages"},
-    {"rehearsal"},
+    {"rehearsal", "baselines"},
     {"frameworks", "callbacks", "data", "inference"},
     {"tasks"},
     {"io"},

@@ -23,6 +23,14 @@ LABELS = {
     "aji": "Aggregated Jaccard",
     "mean_iou": "mean IoU",
 }
+BASELINES = {
+    "identity": "identity",
+    "gaussian": "Gaussian filter",
+    "linear_filter": "linear filter",
+    "otsu": "Otsu",
+    "histogram": "intensity histogram",
+    "otsu_components": "Otsu and components",
+}
 LOWER_IS_BETTER = {"nrmse", "ri_nrmse", "mse", "mae", "loss"}
 MISSING = "–"
 
@@ -32,6 +40,11 @@ def metric_label(name: str) -> str:
     metric, _, of = name.partition("/")
     label = LABELS.get(metric, metric)
     return f"{label}, {of}" if of else label
+
+
+def baseline_label(name: str) -> str:
+    """The name of a baseline for people; an unknown name stays as it is."""
+    return BASELINES.get(name, name)
 
 
 def better(name: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from im2im.report.curves import strip_chart
 from im2im.report.markup import block, grid, picture, section, table
-from im2im.report.notation import MISSING, better, metric_label, number, spread
+from im2im.report.notation import MISSING, baseline_label, better, metric_label, number, spread
 from im2im.report.record import Record
 
 HEADLINES = 4
@@ -38,11 +38,15 @@ def headline(record: Record) -> str:
 def results(record: Record) -> str:
     """Table of the test metrics beside the distribution of the first one, and pictures of the best, median and worst image."""
     rows = []
+    best = next(iter(record.section("baselines")), "")
+    simple = record.section("baselines").get(best, {})
     for name, entry in _test(record).items():
         mean, deviation, count = (_value(entry, key) for key in ("mean", "std", "n"))
         size = f"{count:.0f}" if np.isfinite(count) else MISSING
-        rows.append([metric_label(name), number(mean), spread(mean, deviation), size, better(name)])
-    numbers = block("All metrics", table(["Metric", "Mean", "SD", "n", "Better"], rows))
+        compared = [number(_value(simple.get(name, {}), "mean"))] if best else []
+        rows.append([metric_label(name), number(mean), spread(mean, deviation), size, *compared, better(name)])
+    heading = ["Metric", "Mean", "SD", "n", *([f"Baseline: {baseline_label(best)}"] if best else []), "Better"]
+    numbers = block("All metrics", table(heading, rows))
     return section("Test results", grid([numbers, _distribution(record)])) + section("Test images", *_test_images(record))
 
 

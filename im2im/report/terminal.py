@@ -7,22 +7,30 @@ from collections.abc import Mapping
 from rich.table import Table
 from rich.text import Text
 
-from im2im.report.notation import MISSING, metric_label, number, spread
+from im2im.report.notation import MISSING, baseline_label, metric_label, number, spread
+
+Metrics = Mapping[str, Mapping[str, float | None]]
 
 
-def metric_table(metrics: Mapping[str, Mapping[str, float | None]], title: str = "Test") -> Table:
+def metric_table(metrics: Metrics, title: str = "Test", baselines: Mapping[str, Metrics] | None = None) -> Table:
     """Metrics as a table for the terminal.
 
     Args:
         metrics: Name → ``mean``, ``std`` and ``n``, as a section of ``metrics.json`` holds them.
         title: Stands above the table.
+        baselines: The same of each baseline; the first one, which is the best, gets a column.
     """
     table = Table(title=Text(title), title_justify="left")
     table.add_column("metric")
     for name in ("mean", "sd", "n"):
         table.add_column(name, justify="right")
+    best = next(iter(baselines or {}), None)
+    if best is not None:
+        table.add_column(f"baseline: {baseline_label(best)}", justify="right")
     for name, entry in metrics.items():
         mean, deviation = (float("nan") if (value := entry.get(key)) is None else float(value) for key in ("mean", "std"))
         count = f"{entry['n']:.0f}" if "n" in entry else MISSING
-        table.add_row(Text(metric_label(name)), number(mean), spread(mean, deviation), count)
+        simple = (baselines or {}).get(best or "", {}).get(name, {}).get("mean")
+        compared = [] if best is None else [MISSING if simple is None else number(simple)]
+        table.add_row(Text(metric_label(name)), number(mean), spread(mean, deviation), count, *compared)
     return table

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from im2im.baselines.fitting import Baseline
 from im2im.checkpoint import find, folder_of
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
@@ -24,6 +25,7 @@ from im2im.metrics import summarize
 from im2im.report.figures import panel, save_png
 from im2im.report.page import write_page
 from im2im.report.terminal import metric_table
+from im2im.stages.baselines import baselines_of, compare, within_limit
 from im2im.stages.commands import commands
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,12 @@ SHOWN = 4  # test images that are drawn where nothing can be scored
 
 
 def evaluate(
-    trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str, training: dict[str, Any] | None = None
+    trainer: pl.Trainer,
+    framework: Framework,
+    data: ImageData,
+    folder: str,
+    training: dict[str, Any] | None = None,
+    baselines: bool = True,
 ) -> dict[str, Any]:
     """Score the test images and write the run folder's results.
 
@@ -44,6 +51,7 @@ def evaluate(
         data: Its test images are scored.
         folder: Gets metrics.json, metrics.csv, splits.csv, samples/ and report.html.
         training: What metrics.json says under "train".
+        baselines: Score simple methods as well, which were fitted on the training images.
 
     Returns:
         The content of metrics.json.
@@ -62,16 +70,24 @@ def evaluate(
     if not entries:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
     _refuse_leaks(data, framework.record.get("runs", [])[1:])
+    simple = baselines_of(framework, data, run, bool(training)) if baselines else {}
     metrics: dict[str, Any] = {"train": training} if training else {}
     matched = [entry for entry in entries if entry.matched]
     if not matched:
         return _look(framework, data, entries, run, metrics)
-    rows, parts = zip(*[_score(framework, data, entry) for entry in track(matched, "evaluating", transient=True)], strict=True)
-    metrics = {"test": summarize([_figures(row) for row in rows]), **metrics}
+    chosen = within_limit(matched) if simple else []
+    scored = [
+        _score(framework, data, entry, simple if place in chosen else {})
+        for place, entry in enumerate(track(matched, "evaluating", transient=True))
+    ]
+    rows, parts, others = zip(*scored, strict=True)
+    figures = [_figures(row) for row in rows]
+    found = compare(trainer, [figures[place] for place in chosen], [others[place] for place in chosen]) if simple else {}
+    metrics = {"test": summarize(figures), **({"baselines": found} if found else {}), **metrics}
     with replacing(run / "metrics.csv") as path:
         pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
     _draw(framework, data, matched, rows, run / "samples")
-    Console().print(metric_table(metrics["test"]))
+    Console().print(metric_table(metrics["test"], baselines=found))
     return _report(metrics, commands(framework, data, run), run)
 
 
@@ -119,13 +135,23 @@ def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[
 def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Give interpreted prediction, normalized target and cost map of a whole image, each C(Z)YX; no cost map where it has none."""
     _, target, found = predict_entry(framework, data, entry)
-    return found, target, data.cutter.cost_map(entry) if entry.cost_map is not None else None
+    return found, target, _cost_map(data, entry)
 
 
-def _score(framework: Framework, data: ImageData, entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects where it has them."""
-    images, name = compared(framework, data, entry), {"stage": "test", "image": entry.name}
-    return {**name, **framework.task.score(*images)}, [{**name, **part} for part in framework.task.parts(*images)]
+def _cost_map(data: ImageData, entry: Entry) -> np.ndarray | None:
+    return data.cutter.cost_map(entry) if entry.cost_map is not None else None
+
+
+def _score(
+    framework: Framework, data: ImageData, entry: Entry, baselines: Mapping[str, Baseline]
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects; and score the baselines."""
+    source, target, found = predict_entry(framework, data, entry)
+    cost_map = _cost_map(data, entry)
+    name, task = {"stage": "test", "image": entry.name}, framework.task
+    others = {key: task.score(one(source), target, cost_map) for key, one in baselines.items()}
+    parts = [{**name, **part} for part in task.parts(found, target, cost_map)]
+    return {**name, **task.score(found, target, cost_map)}, parts, others
 
 
 def _figures(row: dict[str, Any]) -> dict[str, float]:

@@ -32,6 +32,7 @@ def train(
     hardware: Mapping[str, Any] | None = None,
     score: bool = True,
     select: Selection | bool = False,
+    baselines: bool = True,
 ) -> dict[str, Any]:
     """Fit, evaluate and report.
 
@@ -45,6 +46,7 @@ def train(
         score: Score the test images; else the validation images only, for choosing between trainings, and refuse one that memory is too
             short for.
         select: Chooses weights and settings of the prediction on validation images before the test images are scored.
+        baselines: Score simple methods as well, fitted on the training images.
 
     Returns:
         The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
@@ -79,7 +81,7 @@ def train(
     if isinstance(select, Selection):
         select(trainer, framework, data, Path(folder))
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
-    return evaluate(trainer, framework, data, folder, training)
+    return evaluate(trainer, framework, data, folder, training, baselines)
 
 
 def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str) -> None:

@@ -39,3 +39,13 @@ def test_terminal_table_holds_every_metric():
     console.print(metric_table({"pearson": {"mean": 0.83, "std": 0.05, "n": 8}, "dice/[red]": {"mean": 0.5}}))
     text = console.file.getvalue()
     assert all(part in text for part in ("Pearson r", "0.830", "0.050", " 8 ", "Dice, [red]"))
+
+
+def test_the_best_baseline_has_a_column_of_its_own():
+    console = Console(width=100, record=True, file=io.StringIO())
+    other = {"pearson": {"mean": 0.71, "std": None, "n": 8}}
+    console.print(metric_table({"pearson": {"mean": 0.83}, "ssim": {"mean": 0.5}}, baselines={"gaussian": other, "identity": {}}))
+    text = console.export_text()
+    assert "baseline: Gaussian filter" in text
+    assert "0.710" in text
+    assert "identity" not in text
