@@ -25,6 +25,7 @@ from im2im.report.figures import panel, save_png
 from im2im.report.page import write_page
 from im2im.report.terminal import metric_table
 from im2im.stages.commands import commands
+from im2im.stages.divergence import without_contrast
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ def evaluate(
     matched = [entry for entry in entries if entry.matched]
     if not matched:
         return _look(framework, data, entries, run, metrics)
-    rows, parts = zip(*[_score(framework, data, entry) for entry in track(matched, "evaluating", transient=True)], strict=True)
+    rows, parts, blank = zip(*[_score(framework, data, entry) for entry in track(matched, "evaluating", transient=True)], strict=True)
+    if all(blank):
+        log.warning("no prediction of the %d test images shows anything; raise max_epochs, or try learning_rate=1e-4", len(blank))
     metrics = {"test": summarize([_figures(row) for row in rows]), **metrics}
     with replacing(run / "metrics.csv") as path:
         pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
@@ -122,10 +125,11 @@ def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.nd
     return found, target, data.cutter.cost_map(entry) if entry.cost_map is not None else None
 
 
-def _score(framework: Framework, data: ImageData, entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects where it has them."""
-    images, name = compared(framework, data, entry), {"stage": "test", "image": entry.name}
-    return {**name, **framework.task.score(*images)}, [{**name, **part} for part in framework.task.parts(*images)]
+def _score(framework: Framework, data: ImageData, entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
+    """Make the rows of metrics.csv, one for the image and one for each of its classes or objects, and tell if the prediction is blank."""
+    images, name, task = compared(framework, data, entry), {"stage": "test", "image": entry.name}, framework.task
+    parts = [{**name, **part} for part in task.parts(*images)]
+    return {**name, **task.score(*images)}, parts, without_contrast(images[0], task.truth(images[1]))
 
 
 def _figures(row: dict[str, Any]) -> dict[str, float]:
