@@ -100,13 +100,13 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     framework.to(trainer.strategy.root_device)
     patch, watch = data.sampling.patch_size, _Metrics()
     training = by_split["train"] or [entry for opened in by_split.values() for entry in opened]
-    epoch = epoch_of(trainer, data, len(data.training_patches(training)))
+    patches = len(data.training_patches(training))
     try:
         batch = data.batch(training)
         size = framework.size(batch["source"][0], framework.network)
         cost = step_cost(framework, batch)
         rehearse(trainer, framework, [batch], watch, validation=[batch])
-        last = inspect_last_batch(trainer, framework, data, epoch, training)
+        last = inspect_last_batch(trainer, framework, data, training, patches)
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]
     padded, multiple = size.fitting(patch), size.multiple
@@ -120,8 +120,8 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
         Finding("ok", "validation", f"{watch.told} of one batch after one step"),
         *last,
         Finding("ok", "memory", memory),
-        _time(cost, epoch.batches, epochs_of(trainer)),
-        *inspect_steps(trainer, framework, data, epoch),
+        _time(cost, epoch_of(trainer, data, patches).batches, epochs_of(trainer)),
+        *inspect_steps(trainer, framework, data, patches),
     ]
 
 

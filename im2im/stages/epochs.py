@@ -36,10 +36,10 @@ def epoch_of(trainer: pl.Trainer, data: ImageData, patches: int) -> Epoch:
         patches: Of an epoch, for all processes.
     """
     size, patches = data.sampling.batch_size, -(-patches // trainer.world_size)
-    batches = -(-patches // size)
+    batches = patches // size if data.drop_last else -(-patches // size)
     limit = trainer.limit_train_batches
     taken = min(batches, limit) if isinstance(limit, int) else max(1, int(batches * float(limit or 1)))
-    return Epoch(taken, size if taken < batches else patches - (batches - 1) * size)
+    return Epoch(taken, size if taken < batches else min(size, patches - (batches - 1) * size))
 
 
 def epochs_of(trainer: pl.Trainer) -> int | None:
@@ -47,23 +47,30 @@ def epochs_of(trainer: pl.Trainer) -> int | None:
     return trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else None
 
 
-def inspect_steps(trainer: pl.Trainer, framework: Framework, data: ImageData, epoch: Epoch) -> list[Finding]:
-    """Find trainings that are too short for anything to be learnt."""
+def inspect_steps(trainer: pl.Trainer, framework: Framework, data: ImageData, patches: int) -> list[Finding]:
+    """Find trainings that are too short for anything to be learnt, from the number of patches of an epoch."""
     if (epochs := epochs_of(trainer)) is None:
         return []
-    steps = epochs * math.ceil(epoch.batches / framework.optimization.accumulate)
+    steps = epochs * math.ceil(epoch_of(trainer, data, patches).batches / framework.optimization.accumulate)
     if steps >= FEW:
         return []
     seen = f"{steps} step{'s' * (steps != 1)} in all: far too few to learn from; raise max_epochs={epochs}"
     return [Finding("look", "steps", f"{seen} or data.patches_per_image={data.sampling.patches_per_image}")]
 
 
-def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageData, epoch: Epoch, entries: list[Entry]) -> list[Finding]:
+def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: list[Entry], patches: int) -> list[Finding]:
     """Train a copy on a last batch of one patch; where a norm refuses it, let the data leave it out of every epoch.
 
     Nothing is tried where the last batch has more patches, or where all of them have one.
+
+    Args:
+        trainer: Of the training to come.
+        framework: Is copied.
+        data: Is told what to leave out.
+        entries: Of the training.
+        patches: Of an epoch.
     """
-    size = data.sampling.batch_size
+    epoch, size = epoch_of(trainer, data, patches), data.sampling.batch_size
     if epoch.smallest > 1 or size == 1:
         return []
     try:

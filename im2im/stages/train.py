@@ -16,7 +16,7 @@ from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import short_of_memory
 from im2im.stages.divergence import require_finite
-from im2im.stages.epochs import epoch_of, inspect_last_batch, inspect_steps
+from im2im.stages.epochs import inspect_last_batch, inspect_steps
 from im2im.stages.evaluate import evaluate
 from im2im.stages.inspection import inspect_labels, some
 from im2im.stages.validate import validated
@@ -114,13 +114,13 @@ def _inspect(trainer: pl.Trainer, framework: Framework, data: ImageData, told: b
         ValueError: For the first thing that is wrong.
     """
     entries = data.entries("train")
-    epoch = epoch_of(trainer, data, len(data.training_patches(entries)))
-    findings = [*inspect_labels(some(entries), data, framework.task), *inspect_last_batch(trainer, framework, data, epoch, entries)]
-    for finding in [*findings, *inspect_steps(trainer, framework, data, epoch)]:
+    patches = len(data.training_patches(entries))
+    findings = [*inspect_labels(some(entries), data, framework.task), *inspect_last_batch(trainer, framework, data, entries, patches)]
+    for finding in [*findings, *inspect_steps(trainer, framework, data, patches)]:
         if finding.verdict == "wrong":
-            raise ValueError(f"{finding.about}: {finding.seen}")
+            raise ValueError(finding.seen)
         if finding.verdict == "look" and told:
-            log.warning("%s: %s", finding.about, finding.seen)
+            log.warning("%s", finding.seen)
 
 
 def _device(trainer: pl.Trainer) -> str:

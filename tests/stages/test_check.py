@@ -25,7 +25,7 @@ def settings(root, *more) -> list[str]:
 
 
 def test_sound_data_pass(folders, im2im):
-    run = im2im(*settings(folders))
+    run = im2im(*settings(folders, "max_epochs=50"))
     findings = found(run)
     assert {finding["verdict"] for finding in findings.values()} == {"ok"}
     assert findings["sizes"]["seen"] == "6 images of 40 × 48 pixels, uint16 → uint16"
