@@ -179,7 +179,7 @@ def _proportions(found: Sequence[Labels], data: ImageData, task: Task) -> Iterat
     elif share < RARE and not data.sampling.foreground and isinstance(data.sampling.places, Anywhere):
         seen = f"{share:.2%} of the pixels are foreground, so that most patches have none; set data.foreground=0.5"
         yield Finding("look", "foreground", seen)
-    extents = [one.extent for one in found if one.extent]
+    extents = [one.extent for one in found if one.extent and _kind(one, task)[0] not in {"intensities", "mask"}]
     extent = np.median(extents, axis=0) if extents and task.objects else np.zeros(len(patch))
     if (extent > patch).any():
         size = " × ".join(f"{length:.0f}" for length in extent)
@@ -201,5 +201,5 @@ def inspect_splits(by_split: dict[str, list[Entry]], data: ImageData) -> list[Fi
     if not (twice := [names for names in contents.values() if len(names) > 1]):
         return []
     where = " and ".join(f"{name} ({split})" for split, name in twice[0].items())
-    seen = f"{len(twice)} images are in two splits, such as {where}, so that scores say too much; remove them or set data.group"
+    seen = f"{len(twice)} of the images are in two splits, such as {where}, which makes scores too good; remove them, or set data.group"
     return [Finding("look", "splits", seen)]

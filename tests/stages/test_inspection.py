@@ -207,7 +207,7 @@ def test_the_same_pixels_in_two_splits_are_pointed_out():
     one, other, third = NOISE.integers(0, 99, (3, 8, 8))
     assert found_twice({"train": [one, other], "val": [third], "test": []}) == []
     (told,) = found_twice({"train": [one, other], "val": [third], "test": [third + 1, other]})
-    assert told.startswith("1 images are in two splits, such as train1 (train) and test1 (test)")
+    assert told.startswith("1 of the images are in two splits, such as train1 (train) and test1 (test)")
     assert found_twice({"train": [one, one], "val": [third]}) == []
 
 
