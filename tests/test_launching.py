@@ -114,7 +114,7 @@ def test_a_process_that_fails_ends_all_with_one_line(failing, told, tmp_path):
     done = im2im(tmp_path, *RUN, *TWO, f"+callbacks.fail={{_target_: tests_failing.Fail, {failing[1:]}")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == told
-    assert done.stderr.count("\n") == 3, done.stderr  # images, device, error
+    assert done.stderr.count("\n") == 4, done.stderr  # images, device, few steps, error
     assert time.monotonic() - start < SECONDS / 2
 
 

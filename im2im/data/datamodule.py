@@ -71,6 +71,7 @@ class ImageData(pl.LightningDataModule):
             )
         check_workers(workers)
         self.evaluating = False
+        self.drop_last = False  # whether an epoch leaves out a last batch that is smaller than the others
         self.beside = 1  # processes that train together on this machine
         self._wanted: dict[str, int | None] = {}  # channels by role
         self._entries: dict[str, list[Entry]] = {}
@@ -225,9 +226,8 @@ class ImageData(pl.LightningDataModule):
         if not entries:
             raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
         patches = self.training_patches(entries)
-        return loader(
-            patches, EpochSampler(len(patches), self.seed, rank(), processes()), self.sampling.batch_size, self.loaders("train")[0]
-        )
+        sampler = EpochSampler(len(patches), self.seed, rank(), processes())
+        return loader(patches, sampler, self.sampling.batch_size, self.loaders("train")[0], self.drop_last)
 
     def val_dataloader(self) -> DataLoader:
         """Give batches of the same patches every time; of training images when there are too few to hold one out."""

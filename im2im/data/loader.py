@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 FORBIDS_FORKS = "openvino"  # a process that has used it ends with a segmentation fault when a fork of it ends
 
 
-def loader(patches: Dataset, sampler: Sampler | range, batch_size: int, workers: int) -> DataLoader:
+def loader(patches: Dataset, sampler: Sampler | range, batch_size: int, workers: int, drop_last: bool = False) -> DataLoader:
     """Give batches of patches.
 
     Args:
@@ -16,12 +16,14 @@ def loader(patches: Dataset, sampler: Sampler | range, batch_size: int, workers:
         sampler: Of one epoch.
         batch_size: Patches.
         workers: Processes that prepare them; none for this one.
+        drop_last: Leave out a last batch that is smaller than the others.
     """
     return DataLoader(
         patches,
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
+        drop_last=drop_last,
         multiprocessing_context="forkserver" if workers and FORBIDS_FORKS in sys.modules else None,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -48,14 +48,21 @@ class Side:
         """Open the chosen scenes of a file; nothing is read yet.
 
         Raises:
-            ValueError: If a chosen scene, channel, time point or plane is not there, or the file has the wrong number of dimensions.
+            ValueError: If a chosen scene, channel, time point or plane is not there, the file has the wrong number of dimensions, or its
+                pixels are no real numbers.
         """
         selection = self.selection
         if scene is not None:
             selection = replace(selection, scenes=(scene,))
         if channel is not None:
             selection = replace(selection, channels=(channel,))
-        return selection(self.reader(path), self.spatial_dims, key=f"{self.name}_channels")
+        opened = selection(self.reader(path), self.spatial_dims, key=f"{self.name}_channels")
+        for image in opened:
+            if image.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"{path} holds {image.dtype} pixels, which are no real numbers; save its magnitude or its phase as float32"
+                )
+        return opened
 
     def spatial_shape(self, image: Image) -> tuple[int, ...]:
         """Give the size of an image in (Z)YX."""

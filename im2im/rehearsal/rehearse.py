@@ -20,6 +20,7 @@ def rehearse(
     batches: Sequence[Batch],
     watch: pl.Callback,
     inside: AbstractContextManager[object] | None = None,
+    validation: Sequence[Batch] = (),
 ) -> None:
     """Train a copy of a framework on some batches, on the device and in the precision of its trainer.
 
@@ -31,6 +32,7 @@ def rehearse(
         batches: As training gets them.
         watch: Sees each step.
         inside: Is entered for all of it.
+        validation: Batches that the copy is validated on afterwards.
     """
     device = trainer.strategy.root_device
     with _quiet(), unchanged_random_state(), inside or nullcontext():
@@ -40,14 +42,16 @@ def rehearse(
             precision=trainer.precision,
             plugins=[LightningEnvironment()],  # alone, whatever started this process
             max_epochs=1,
-            limit_val_batches=0,
+            limit_val_batches=len(validation),
+            num_sanity_val_steps=0,
             callbacks=[watch],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        rehearsal.fit(copy.deepcopy(framework), DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
+        training, validating = (DataLoader(given, batch_size=None) for given in (batches, validation))  # type: ignore[arg-type, var-annotated]
+        rehearsal.fit(copy.deepcopy(framework), training, validating if validation else None)
 
 
 @contextmanager

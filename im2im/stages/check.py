@@ -17,9 +17,12 @@ from im2im.data.index import Entry
 from im2im.files import replacing
 from im2im.frameworks.base import Framework
 from im2im.io.pair import SPLITS
+from im2im.rehearsal.rehearse import rehearse
 from im2im.report.figures import Row, preview, save_png
 from im2im.stages.cost import Cost, step_cost
+from im2im.stages.epochs import epoch_of, epochs_of, inspect_last_batch, inspect_steps
 from im2im.stages.findings import Finding, contrast, intensities, shapes
+from im2im.stages.inspection import inspect_labels, inspect_splits, some
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +31,11 @@ PREVIEWS = 4
 
 
 def check(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str) -> list[Finding]:
-    """Look at every pair and try one step; write check.json and, where nothing is wrong with the images, check.png.
+    """Look at every pair, train one step and validate; write check.json and, where nothing is wrong with the images, check.png.
 
     Args:
         trainer: Its device is used.
-        framework: Gets one forward and one backward pass.
+        framework: Copies of it are trained.
         data: Every pair is opened and read.
         folder: Of the results.
 
@@ -47,7 +50,8 @@ def check(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: st
         findings.append(Finding("wrong", "pairs", "this framework learns from pairs, got images that are none; set framework=cyclegan"))
     entries = [entry for opened in by_split.values() for entry in opened]
     if entries:
-        findings += [*shapes(entries, data), *intensities(entries, data)]
+        findings += [*shapes(entries, data), *intensities(entries, data), *inspect_splits(by_split, data)]
+        findings += inspect_labels([entry for opened in by_split.values() for entry in some(opened)], data, framework.task)
     if not _wrong(findings):
         findings += [*contrast(entries, data), *_step(trainer, framework, data, by_split)]
         _draw(entries, data, Path(folder) / "check.png")
@@ -92,13 +96,17 @@ def _open_all(data: ImageData) -> tuple[dict[str, list[Entry]], list[Finding]]:
 
 
 def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: dict[str, list[Entry]]) -> list[Finding]:
-    """One forward and backward pass of a batch: does it fit, how long, how much memory."""
+    """Train a copy one step and validate it: does it fit, how long, how much memory, and can the last batch of an epoch be trained with."""
     framework.to(trainer.strategy.root_device)
-    patch = data.sampling.patch_size
+    patch, watch = data.sampling.patch_size, _Metrics()
+    training = by_split["train"] or [entry for opened in by_split.values() for entry in opened]
+    patches = len(data.training_patches(training))
     try:
-        batch = data.batch([entry for opened in by_split.values() for entry in opened])
+        batch = data.batch(training)
         size = framework.size(batch["source"][0], framework.network)
         cost = step_cost(framework, batch)
+        rehearse(trainer, framework, [batch], watch, validation=[batch])
+        last = inspect_last_batch(trainer, framework, data, training, patches)
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]
     padded, multiple = size.fitting(patch), size.multiple
@@ -109,15 +117,28 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     return [
         Finding("ok" if fits else "look", "patch_size", divisible),
         Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", seen),
+        Finding("ok", "validation", f"{watch.told} of one batch after one step"),
+        *last,
         Finding("ok", "memory", memory),
-        _time(cost, len(data.training_patches(by_split["train"])), trainer.max_epochs or 0, data),
+        _time(cost, epoch_of(trainer, data, patches).batches, epochs_of(trainer)),
+        *inspect_steps(trainer, framework, data, patches),
     ]
 
 
-def _time(cost: Cost, patches: int, epochs: int, data: ImageData) -> Finding:
-    """Estimate the training from one step and the patches of an epoch."""
-    steps = -(-patches // data.sampling.batch_size)
-    return Finding("ok", "time", f"about {steps * epochs * cost.seconds / 60:.0f} min for {epochs} epochs of {steps} steps")
+class _Metrics(pl.Callback):
+    """Remembers the validation."""
+
+    told = "nothing"
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        figures = [f"{name} {float(value):.3g}" for name, value in trainer.callback_metrics.items() if name.startswith("val/")]
+        self.told = ", ".join(figures[:3])
+
+
+def _time(cost: Cost, steps: int, epochs: int | None) -> Finding:
+    """Estimate the training, or one epoch where their number is open, from one step."""
+    told = f"{epochs} epochs" if epochs is not None else "each epoch"
+    return Finding("ok", "time", f"about {steps * (epochs or 1) * cost.seconds / 60:.0f} min for {told} of {steps} steps")
 
 
 def _draw(entries: list[Entry], data: ImageData, path: Path) -> None:

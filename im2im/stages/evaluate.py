@@ -27,6 +27,7 @@ from im2im.report.page import write_page
 from im2im.report.terminal import metric_table
 from im2im.stages.baselines import baselines_of, compare, within_limit
 from im2im.stages.commands import commands
+from im2im.stages.divergence import without_contrast
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,9 @@ def evaluate(
         _score(framework, data, entry, simple if place in chosen else {})
         for place, entry in enumerate(track(matched, "evaluating", transient=True))
     ]
-    rows, parts, others = zip(*scored, strict=True)
+    rows, parts, others, blank = zip(*scored, strict=True)
+    if all(blank):
+        log.warning("no prediction of the %d test images shows anything; raise max_epochs, or try learning_rate=1e-4", len(blank))
     figures = [_figures(row) for row in rows]
     found = compare(trainer, [figures[place] for place in chosen], [others[place] for place in chosen]) if simple else {}
     metrics = {"test": summarize(figures), **({"baselines": found} if found else {}), **metrics}
@@ -144,14 +147,17 @@ def _cost_map(data: ImageData, entry: Entry) -> np.ndarray | None:
 
 def _score(
     framework: Framework, data: ImageData, entry: Entry, baselines: Mapping[str, Baseline]
-) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, float]]]:
-    """Make the rows of metrics.csv: one for the image, and one for each of its classes or objects; and score the baselines."""
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, float]], bool]:
+    """Make the rows of metrics.csv, one for the image and one for each of its classes or objects; score the baselines.
+
+    The last value tells whether the prediction shows nothing.
+    """
     source, target, found = predict_entry(framework, data, entry)
     cost_map = _cost_map(data, entry)
     name, task = {"stage": "test", "image": entry.name}, framework.task
     others = {key: task.score(one(source), target, cost_map) for key, one in baselines.items()}
     parts = [{**name, **part} for part in task.parts(found, target, cost_map)]
-    return {**name, **task.score(found, target, cost_map)}, parts, others
+    return {**name, **task.score(found, target, cost_map)}, parts, others, without_contrast(found, task.truth(target))
 
 
 def _figures(row: dict[str, Any]) -> dict[str, float]:

@@ -15,7 +15,10 @@ from im2im.hardware import refuse_wrong_gradients, why
 from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import short_of_memory
+from im2im.stages.divergence import require_finite
+from im2im.stages.epochs import inspect_last_batch, inspect_steps
 from im2im.stages.evaluate import evaluate
+from im2im.stages.inspection import inspect_labels, some
 from im2im.stages.selection import FILE as SELECTION
 from im2im.stages.selection import Selection
 from im2im.stages.validate import validated
@@ -66,12 +69,14 @@ def train(
             if not score:
                 raise ValueError(f"out of memory, not tried: {doubt}")  # the system would end the other trainings of a search with it
             log.warning("%s", doubt)
+        _inspect(trainer, framework, data, told=score and trainer.is_global_zero)
         with together(trainer):
             trainer.fit(framework, datamodule=data, ckpt_path=find(resume, "last") if resume else None, weights_only=True)
     if not trainer.is_global_zero:
         return {}
     seconds = time.perf_counter() - start
     log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, device)
+    require_finite(trainer)
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     if not score:
@@ -109,6 +114,22 @@ def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folde
     framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
     target = data.entries("train")[0].target
     framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
+
+
+def _inspect(trainer: pl.Trainer, framework: Framework, data: ImageData, told: bool) -> None:
+    """Warn of what makes training pointless, and refuse what it cannot be done with, as far as that is told quickly.
+
+    Raises:
+        ValueError: For the first thing that is wrong.
+    """
+    entries = data.entries("train")
+    patches = len(data.training_patches(entries))
+    findings = [*inspect_labels(some(entries), data, framework.task), *inspect_last_batch(trainer, framework, data, entries, patches)]
+    for finding in [*findings, *inspect_steps(trainer, framework, data, patches)]:
+        if finding.verdict == "wrong":
+            raise ValueError(finding.seen)
+        if finding.verdict == "look" and told:
+            log.warning("%s", finding.seen)
 
 
 def _device(trainer: pl.Trainer) -> str:

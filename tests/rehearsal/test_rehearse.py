@@ -61,3 +61,20 @@ class Failing(pl.Callback):
     def on_train_batch_end(self, *_):
         torch.rand(3)
         raise RuntimeError("out of order")
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_rehearsal_validates_the_copy(name):
+    framework, _, batch = learner(name)
+    watch = Validated()
+    rehearse(trainer(), framework, [batch], watch, validation=[batch])
+    assert "val/loss" in watch.metrics
+    assert len(watch.metrics) > 1  # what the task makes of the prediction
+    assert framework.means["val"].take() == {}
+
+
+class Validated(pl.Callback):
+    """Remembers the metrics."""
+
+    def on_validation_end(self, trainer, pl_module) -> None:
+        self.metrics = {name for name in trainer.callback_metrics if name.startswith("val/")}

@@ -25,7 +25,7 @@ def settings(root, *more) -> list[str]:
 
 
 def test_sound_data_pass(folders, im2im):
-    run = im2im(*settings(folders))
+    run = im2im(*settings(folders, "max_epochs=50"))
     findings = found(run)
     assert {finding["verdict"] for finding in findings.values()} == {"ok"}
     assert findings["sizes"]["seen"] == "6 images of 40 × 48 pixels, uint16 → uint16"
@@ -58,6 +58,36 @@ def test_constant_and_broken_images_are_pointed_out(folders, im2im):
     assert findings["target contrast"]["verdict"] == "look"
     assert "cell_0" in findings["target contrast"]["seen"]
     assert "cell_1" in findings["source NaN"]["seen"]
+
+
+@pytest.mark.parametrize("mode", ["check", "train"])
+def test_pixels_that_are_no_real_numbers_are_told_with_file_and_type(mode, folders, im2im, capsys):
+    for path in folders.glob("source/*.tif"):
+        tifffile.imwrite(path, np.ones((40, 48), np.complex64), photometric="minisblack")
+    with pytest.raises(SystemExit):
+        im2im(f"mode={mode}", *settings(folders)[1:])
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "source/cell_0.tif holds complex64 pixels" in last
+
+
+def test_the_same_image_in_two_splits_is_pointed_out(folders, im2im):
+    (folders / "source" / "cell_5.tif").write_bytes((folders / "source" / "cell_0.tif").read_bytes())
+    for number, split in enumerate(["train", "train", "train", "val", "val", "test"]):
+        for role in ("source", "target"):
+            place = folders / split / role
+            place.mkdir(parents=True, exist_ok=True)
+            (folders / role / f"cell_{number}.tif").rename(place / f"cell_{number}.tif")
+    for role in ("source", "target"):
+        (folders / role).rmdir()
+    finding = found(im2im(*settings(folders)))["splits"]
+    assert finding["verdict"] == "look"
+    assert "cell_0 (train) and cell_5 (test)" in finding["seen"]
+
+
+def test_a_step_is_trained_and_what_it_gives_is_decoded_and_scored(im2im):
+    few = [setting for setting in SMALL if not setting.startswith("network")]
+    findings = found(im2im("mode=check", "task=instance", "network.channels=4", *few))
+    assert "val/ap_50" in findings["validation"]["seen"]
 
 
 def test_patches_larger_than_an_image_and_indivisible_sizes_are_pointed_out(folders, im2im):
