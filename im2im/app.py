@@ -16,9 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from im2im import resolvers  # noqa: F401
 from im2im.building import build
+from im2im.console import ONLY_FILE, opening
 from im2im.nesting import leaves
 from im2im.ranks import first_process
-from im2im.settings import check_short_keys, settle_length
+from im2im.settings import check_places, check_short_keys, settle_length
 
 log = logging.getLogger("im2im")
 
@@ -51,6 +52,8 @@ def run(cfg: DictConfig) -> Any:
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
+    check_places(cfg)
+    announce(cfg)
     settle_length(cfg, keys_given())
     import pytorch_lightning as pl
 
@@ -76,9 +79,13 @@ def run(cfg: DictConfig) -> Any:
     restore(cfg, framework, data)
     refuse_overwriting(cfg)
     save(cfg)
-    callbacks, loggers = list(build(cfg.callbacks).values()), list(build(cfg.logger).values())
+    callbacks, loggers = [one for one in build(cfg.callbacks).values() if one is not None], list(build(cfg.logger).values())
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-    trainer = build(trainer_alone(cfg), callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
+    alone = trainer_alone(cfg)
+    shown = any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks)
+    if not alone.setdefault("enable_progress_bar", shown):
+        callbacks = [one for one in callbacks if not isinstance(one, pl.callbacks.ProgressBar)]  # else Lightning refuses both
+    trainer = build(alone, callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
     if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):
         framework.record["config"] = OmegaConf.to_yaml(cfg)
         save(cfg)
@@ -93,6 +100,15 @@ def keys_given() -> set[str]:
     if not HydraConfig.initialized():
         return set()
     return {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in HydraConfig.get().overrides.task}
+
+
+def announce(cfg: DictConfig) -> None:
+    """Say what was started, before torch is loaded; a sweep says so of its trials by itself."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN and first_process():
+        choices = HydraConfig.get().runtime.choices
+        facts = {"mode": str(cfg.mode._target_).rpartition(".")[2], "task": choices.get("task"), "experiment": choices.get("experiment")}
+        facts |= {"data": cfg.data.get("root") or choices.get("data"), "run": cfg.run, "init": cfg.init, "input": cfg.mode.get("input")}
+        log.info("%s", opening(facts), extra=ONLY_FILE if cfg.run is not None else None)  # said before that run was read
 
 
 def end_wandb() -> None:
@@ -171,7 +187,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
         framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:
-        path = checkpoint.find(cfg.init)
+        path = checkpoint.find(cfg.init, key="init")
         state = checkpoint.read(path)
         require_meaning(cfg, state, path)
         log.info(checkpoint.initialize(framework, state, path))

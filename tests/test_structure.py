@@ -53,6 +53,7 @@ LEVELS = [
         "memory",
         "parallel",
         "ranks",
+        "console",
         "large",
         "order_statistics",
     },

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from im2im.callbacks.training_log import ended
 from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
@@ -64,7 +65,7 @@ def train(
     if not trainer.is_global_zero:
         return {}
     seconds = time.perf_counter() - start
-    log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, device)
+    log.info("trained %d epochs in %.0f s on %s; ended %s", trainer.current_epoch, seconds, device, ended(trainer))
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     if not score:
