@@ -16,10 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from im2im import resolvers  # noqa: F401
 from im2im.building import build
-from im2im.console import ONLY_FILE, opening
 from im2im.nesting import leaves
 from im2im.ranks import first_process
-from im2im.settings import check_places, check_short_keys, settle_length
+from im2im.settings import announce, check_places, check_short_keys, settle_length
 
 log = logging.getLogger("im2im")
 
@@ -59,7 +58,7 @@ def run(cfg: DictConfig) -> Any:
 
     from im2im.hardware import choose_precision
     from im2im.targets import check_targets
-    from im2im.tuning import trainer_alone, tune
+    from im2im.tuning import trainer_and_callbacks, tune
 
     if not first_process():
         logging.disable(logging.WARNING)  # the first one speaks
@@ -79,12 +78,8 @@ def run(cfg: DictConfig) -> Any:
     restore(cfg, framework, data)
     refuse_overwriting(cfg)
     save(cfg)
-    callbacks, loggers = [one for one in build(cfg.callbacks).values() if one is not None], list(build(cfg.logger).values())
+    loggers, (alone, callbacks) = list(build(cfg.logger).values()), trainer_and_callbacks(cfg)
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-    alone = trainer_alone(cfg)
-    shown = any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks)
-    if not alone.setdefault("enable_progress_bar", shown):
-        callbacks = [one for one in callbacks if not isinstance(one, pl.callbacks.ProgressBar)]  # else Lightning refuses both
     trainer = build(alone, callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
     if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):
         framework.record["config"] = OmegaConf.to_yaml(cfg)
@@ -100,15 +95,6 @@ def keys_given() -> set[str]:
     if not HydraConfig.initialized():
         return set()
     return {setting.lstrip("+~").partition("=")[0].partition("@")[0] for setting in HydraConfig.get().overrides.task}
-
-
-def announce(cfg: DictConfig) -> None:
-    """Say what was started, before torch is loaded; a sweep says so of its trials by itself."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN and first_process():
-        choices = HydraConfig.get().runtime.choices
-        facts = {"mode": str(cfg.mode._target_).rpartition(".")[2], "task": choices.get("task"), "experiment": choices.get("experiment")}
-        facts |= {"data": cfg.data.get("root") or choices.get("data"), "run": cfg.run, "init": cfg.init, "input": cfg.mode.get("input")}
-        log.info("%s", opening(facts), extra=ONLY_FILE if cfg.run is not None else None)  # said before that run was read
 
 
 def end_wandb() -> None:

@@ -1,13 +1,20 @@
 """What the values of settings may be, told before anything is built."""
 
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from im2im import checkpoint
+from im2im.console import ONLY_FILE, opening
 from im2im.io.pairing import list_images
+from im2im.ranks import first_process
+
+log = logging.getLogger("im2im")
 
 UNLIMITED = -1  # max_epochs where max_time alone ends a training, as Lightning writes it
 
@@ -97,6 +104,25 @@ def refuse_missing(places: Mapping[str, Any]) -> None:
         list_images(str(places["input"]))  # a glob may find some
     if "data.root" in places and not Path(str(places["data.root"])).expanduser().exists():
         raise ValueError(f"there is no folder or table at data.root={places['data.root']}; correct data.root")
+
+
+def announce(cfg: DictConfig, mode: str | None = None) -> None:
+    """Say what was started, before torch is loaded.
+
+    Args:
+        cfg: Of the run or, with what belongs to Hydra in it, of the sweep.
+        mode: What a sweep is told as; its trials are not told here.
+    """
+    if mode is None and not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN and first_process()):
+        return
+    choices = (cfg.hydra if mode else HydraConfig.get()).runtime.choices
+    facts = {
+        "mode": mode or str(cfg.mode._target_).rpartition(".")[2],
+        "task": choices.get("task"),
+        "experiment": choices.get("experiment"),
+    }
+    facts |= {"data": cfg.data.get("root") or choices.get("data"), "run": cfg.run, "init": cfg.init, "input": cfg.mode.get("input")}
+    log.info("%s", opening(facts), extra=ONLY_FILE if cfg.run is not None else None)  # said before that run was read
 
 
 def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:

@@ -31,7 +31,7 @@ class TrainingLog(pl.Callback):
         self.metric, self.extra = metric, None if console else ONLY_FILE
         self.left, self.complete, self.began = TimeLeft(), 0, 0.0  # complete: an epoch, number from 1, that was not told yet
         self._batches = -1  # of those that are measured; -1: all were
-        self._start = 0.0
+        self._start, self._first_epoch = 0.0, 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say where a resumed training goes on, and begin to measure."""
@@ -39,7 +39,7 @@ class TrainingLog(pl.Callback):
             place = f"{counted(trainer.current_epoch + 1, trainer)}, step {_steps(trainer):,}"
             log.info("resumed from %s: %s", trainer.ckpt_path, place, extra=self.extra)
         self.left.start()
-        self.began, self.complete, self._batches = time.monotonic(), 0, 0
+        self.began, self.complete, self._batches, self._first_epoch = time.monotonic(), 0, 0, trainer.current_epoch
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Measure the first steps, then say how long one takes."""
@@ -50,13 +50,13 @@ class TrainingLog(pl.Callback):
         last = (UNMEASURED + MEASURED) * each
         left = epochs_wanted(trainer)
         if left is not None:
-            last = max(min(last, trainer.num_training_batches * (left - trainer.current_epoch) // 2), 1)
+            last = max(min(last, int(trainer.num_training_batches * (left - trainer.current_epoch)) // 2), 1)
         first = min(UNMEASURED * each, last - 1)
         if self._batches == first or (first == 0 and self._batches == 1):
             self._start = _now(trainer) if first else self.began
         if self._batches >= last:
             seconds = (_now(trainer) - self._start) / (self._batches - first) * each
-            log.info("%s", speed(seconds, trainer, each), extra=self.extra)
+            log.info("%s", speed(seconds, trainer, self._first_epoch, each), extra=self.extra)
             self._batches = -1
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -82,8 +82,9 @@ class TrainingLog(pl.Callback):
     def _tell(self, trainer: pl.Trainer) -> None:
         if not self.complete or not trainer.is_global_zero:
             return
-        names = [name for name in ("train/loss", "val/loss") if name in trainer.callback_metrics]
-        names = names if "train/loss" in names else [*_losses(trainer), *names]
+        found = list(trainer.callback_metrics)
+        losses = ["train/loss"] if "train/loss" in found else [name for name in found if name.startswith("train/")]  # of a GAN: its terms
+        names = [*losses, *(name for name in ("val/loss",) if name in found)]
         names += [self.metric] if self.metric in trainer.callback_metrics and self.metric not in names else []
         told = [f"{name} {number(float(trainer.callback_metrics[name]))}" for name in names]
         told.append(clock(self.left.ends[-1] - self.began))
@@ -94,19 +95,20 @@ class TrainingLog(pl.Callback):
         self.complete = 0
 
 
-def speed(seconds: float, trainer: pl.Trainer, accumulate: int = 1) -> str:
+def speed(seconds: float, trainer: pl.Trainer, first_epoch: int = 0, accumulate: int = 1) -> str:
     """Say how long a step takes, and what that means for the training.
 
     Args:
         seconds: Of one step.
         trainer: Of the training, which says how many steps are wanted and how much time there is.
+        first_epoch: Epochs that were complete before, of a training that is resumed.
         accumulate: Batches for each step.
     """
     epochs, allowed = epochs_wanted(trainer), seconds_allowed(trainer)
     told, fit = f"{number(seconds)} s per step", None if allowed is None else max(int(allowed / max(seconds, 1e-9)), 0)
     if epochs is None:
         return told if fit is None else f"{told}: about {_rough(fit)} steps fit into max_time, fewer with validation"
-    steps = math.ceil(trainer.num_training_batches / accumulate) * (epochs - trainer.current_epoch)
+    steps = math.ceil(trainer.num_training_batches / accumulate) * (epochs - first_epoch)
     takes = f"{told}: {steps:,} steps take about {duration(seconds * steps)} here, without validation"
     return takes if fit is None or fit >= steps else f"{takes}; max_time ends them after about {_rough(fit)}"
 
@@ -125,11 +127,6 @@ def ended(trainer: pl.Trainer) -> str:
     if trainer.max_steps >= 0 and trainer.global_step >= trainer.max_steps:
         return f"by max_steps {after}"
     return f"after all {total} epochs" if done == total else after
-
-
-def _losses(trainer: pl.Trainer) -> list[str]:
-    """Name the terms of the training's loss where it has several."""
-    return [name for name in trainer.callback_metrics if name.startswith("train/")]
 
 
 def _steps(trainer: pl.Trainer) -> int:

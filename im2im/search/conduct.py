@@ -22,11 +22,12 @@ from im2im.search.budget import budget, lengths, share
 from im2im.search.fingerprint import fingerprint
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
-from im2im.search.results import write_results
+from im2im.search.results import table_of, write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
 from im2im.search.storage import STORAGE, kept_pace, kept_space, kept_starts, open_study, shown, write_down
+from im2im.search.telling import rank_search
 from im2im.search.trainings import Launch, Trainings
 from im2im.search.trials import Trials
 from im2im.settings import check_short_keys, require_numbers, settle_search_length
@@ -72,7 +73,8 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
     hours = budget(cfg, pace(cfg, trials), any(setting.startswith("max_epochs=") for setting in settings))
     trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
-    search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures)
+    metrics = [str(cfg.quality.monitor), "seconds_per_megavoxel"]
+    search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures, metrics)
     try:
         search(trainings)
     except TooManyFailuresError as error:
@@ -221,6 +223,7 @@ def keep_best(trials: Trials, trainings: Trainings, again: Sequence[str]) -> dic
         if not spare.is_relative_to(home):  # from which the same command writes best/ again
             spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
     write_results(trials, folder, metric, metrics, _commands(folder / "best"))
+    rank_search(trials, table_of(trials), metric)
     log.info("search: %s", page)
     log.info("best of %d trials: %s", len(trials.counted()), " ".join(settings))
     return metrics
