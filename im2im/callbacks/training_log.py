@@ -121,7 +121,7 @@ def ended(trainer: pl.Trainer) -> str:
         if getattr(callback, "pruned", False):
             return f"{after}, because other trials were better"
         if isinstance(callback, EarlyStopping) and trainer.should_stop and callback.stopping_reason_message:
-            return f"by early stopping {after}: {callback.stopping_reason_message.strip()}"
+            return f"by early stopping {after}: {callback.stopping_reason_message.partition(' Signaling')[0].strip()}"
     if (left := seconds_allowed(trainer)) is not None and left <= 0 and done != total:
         return f"by max_time {after}"
     if trainer.max_steps >= 0 and trainer.global_step >= trainer.max_steps:

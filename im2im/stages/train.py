@@ -16,6 +16,7 @@ from im2im.hardware import refuse_wrong_gradients, why
 from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import short_of_memory
+from im2im.report.notation import duration
 from im2im.stages.evaluate import evaluate
 from im2im.stages.validate import validated
 
@@ -65,7 +66,7 @@ def train(
     if not trainer.is_global_zero:
         return {}
     seconds = time.perf_counter() - start
-    log.info("trained %d epochs in %.0f s on %s; ended %s", trainer.current_epoch, seconds, device, ended(trainer))
+    log.info("trained for %s on %s; ended %s", duration(seconds), device, ended(trainer))
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")
     if not score:
