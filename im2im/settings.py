@@ -78,6 +78,8 @@ def check_places(cfg: DictConfig) -> None:
     places = {key: value for key in ("run", "init") if (value := cfg.get(key)) is not None}
     if mode == "predict":
         places["input"] = cfg.mode.input
+    elif OmegaConf.is_missing(cfg.data, "root"):
+        raise ValueError("these settings have no value yet: data.root; give each as key=value")
     elif cfg.data.get("root") is not None:
         places["data.root"] = cfg.data.root
     refuse_missing(places)

@@ -10,7 +10,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 
-from im2im.settings import announce, check_places
+from im2im.search.refusals import refuse
+from im2im.settings import announce
 
 
 class SearchSweeper(Sweeper):
@@ -39,8 +40,8 @@ class SearchSweeper(Sweeper):
             arguments: Of the command line, but for what is Hydra's own.
         """
         assert self.config is not None
+        refuse(self.config)  # before the seconds that torch and Optuna take to load
         announce(self.config, mode="search")
-        check_places(self.config)  # before the seconds that torch and Optuna take to load
         from im2im.search.conduct import conduct
 
         return conduct(self.config, [one for one in arguments if not _names_storage(one)], self.train)
