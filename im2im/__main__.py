@@ -20,6 +20,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 
 from im2im import app
+from im2im.console import opening
 from im2im.nesting import leaves
 from im2im.ranks import first_process, started_together
 
@@ -133,6 +134,10 @@ def store_run(arguments: list[str]) -> str | None:
         raise ValueError(
             f"{fixed.pop()}= cannot change a finished run, got run={run}; start a new training from its weights with init={run}"
         )
+    refuse_early(arguments, runs)
+    if first_process() and not ONLY_SHOWN & set(sys.argv):
+        facts = {key: value for key, value in given.items() if key in {"mode", "init", "input"}}
+        sys.stderr.write(f"{opening({'run': ', '.join(runs), **facts})}\n")
     from im2im.saved import saved_configuration, splits_of, undo_selection
 
     config = saved_configuration(run, trust=given.get("trust", "").lower() == "true")
@@ -150,6 +155,21 @@ def store_run(arguments: list[str]) -> str | None:
     node: dict[str, Any] = {"defaults": defaults, **kept, "run": run if len(runs) == 1 else runs, **home}
     ConfigStore.instance().store("saved_run", OmegaConf.create(node))
     return "saved_run"
+
+
+def refuse_early(arguments: list[str], runs: list[str]) -> None:
+    """Raise ValueError for what is wrong with a command line with ``run=`` already before torch reads that run."""
+    from im2im.settings import refuse_missing, require_images
+
+    for group, option in plain_settings(arguments).items():
+        options = sorted(path.stem for path in (folder("conf") / group).glob("[!_]*.yaml"))
+        if options and group in {"mode", "data"} and option not in options:
+            raise ValueError(no_option(group, option, options))
+    given = {key: value for key, separator, value in (one.partition("=") for one in arguments) if separator}
+    places = {key: found[0] for key in ("init", "input", "data.root") if (found := runs_given(given.get(key, "null")))}
+    refuse_missing({"run": runs, **places})
+    if given.get("mode") == "predict":
+        require_images(given.get("input", given.get("mode.input")), given.get("output", given.get("mode.output")))
 
 
 def runs_given(value: str) -> list[str]:
@@ -195,11 +215,16 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = sorted(option for option in error.options or [] if not option.startswith("_"))
-        return f"{group}={option} is no option; {nearest(option, options)}choose one of: {', '.join(options)}"
+        return no_option(group, option, options)
     if isinstance(error, ConfigCompositionException) and (found := re.search(r"Could not override '(?:.*@)?([\w./]+)'", str(error))):
         key = found.group(1)
         return f"{key} is no setting of this configuration; {nearest(key, known_keys())}--cfg job lists them all, +{key}=VALUE adds one"
     return app.one_line(error)
+
+
+def no_option(group: str, option: str, options: list[str]) -> str:
+    """Say that a group has no such option, with the nearest one."""
+    return f"{group}={option} is no option; {nearest(option, options)}choose one of: {', '.join(options)}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from im2im.building import build
 from im2im.nesting import leaves
 from im2im.quiet import quieten
 from im2im.ranks import first_process
-from im2im.settings import check_short_keys, given_keys, settle_length
+from im2im.settings import announce, check_places, check_short_keys, given_keys, settle_length
 
 log = logging.getLogger("im2im")
 
@@ -45,13 +45,15 @@ def run(cfg: DictConfig) -> Any:
     if missing := [key for key, value in leaves(OmegaConf.to_container(cfg)) if value == "???"]:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
+    check_places(cfg)
+    announce(cfg)
     settle_length(cfg, given := given_keys())
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
     from im2im.planning.training import planned
     from im2im.targets import check_targets
-    from im2im.tuning import trainer_alone, tune
+    from im2im.tuning import trainer_and_callbacks, tune
 
     if not first_process():
         logging.disable(logging.WARNING)  # the first one speaks
@@ -69,9 +71,9 @@ def run(cfg: DictConfig) -> Any:
     restore(cfg, framework, data)
     refuse_overwriting(cfg)
     save(cfg, plan)
-    callbacks, loggers = ([one for one in build(node).values() if one is not None] for node in (cfg.callbacks, cfg.logger))
+    loggers, (alone, callbacks) = [one for one in build(cfg.logger).values() if one is not None], trainer_and_callbacks(cfg)
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
-    trainer = build(trainer_alone(cfg), callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
+    trainer = build(alone, callbacks=callbacks, logger=loggers, precision=precision, **side_by_side(cfg))
     if cfg.mode._target_ == TRAIN and tune(cfg, trainer, framework, data):
         framework.record["config"] = OmegaConf.to_yaml(cfg)
         save(cfg)
@@ -177,7 +179,7 @@ def restore(cfg: DictConfig, framework: Any, data: Any) -> None:
         data.evaluating = root_of(cfg) != root_of(OmegaConf.create(state["im2im"]["config"]))
         framework.others = [member(run, cfg, cfg.trust) for run in others]
     elif cfg.init is not None:
-        path = checkpoint.find(cfg.init)
+        path = checkpoint.find(cfg.init, key="init")
         state = checkpoint.read(path)
         require_meaning(cfg, state, path)
         log.info(checkpoint.initialize(framework, state, path))

@@ -1,21 +1,24 @@
 """Runs and checkpoints on disk: find them, read them safely, put their weights into a network."""
 
+from __future__ import annotations
+
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-State = dict[str, Tensor]
+State: TypeAlias = "dict[str, Tensor]"
 
 
-def find(run: str | Path, which: str = "best") -> Path:
-    """Give the checkpoint of a run.
+def find(run: str | Path, which: str = "best", key: str = "run") -> Path:
+    """Give the checkpoint of a run; without torch, so that a missing one is told at once.
 
     Args:
         run: A run folder or a .ckpt file.
         which: "best" or "last"; the other one where a run folder lacks it.
+        key: The setting that names the run, for the message.
 
     Raises:
         ValueError: If there is no checkpoint.
@@ -24,11 +27,11 @@ def find(run: str | Path, which: str = "best") -> Path:
     if path.is_file():
         return path
     if not path.exists():
-        raise ValueError(f"there is nothing at run={run}; give a run folder or a .ckpt file")
+        raise ValueError(f"there is nothing at {key}={run}; give a run folder or a .ckpt file")
     for name in (which, "best", "last"):
         if (found := path / "checkpoints" / f"{name}.ckpt").is_file():
             return found
-    raise ValueError(f"{path} holds no checkpoints/best.ckpt; give run= a run folder made by mode=train, or a .ckpt file")
+    raise ValueError(f"{path} holds no checkpoints/best.ckpt; give {key}= a run folder made by mode=train, or a .ckpt file")
 
 
 def folder_of(checkpoint: Path) -> Path | None:
@@ -43,6 +46,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: If the file is no checkpoint, or one of something else.
     """
+    import torch
+
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:

@@ -1,14 +1,22 @@
 """What the values of settings may be, told before anything is built."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from im2im import checkpoint
+from im2im.console import ONLY_FILE, opening
+from im2im.io.pairing import list_images
 from im2im.nesting import leaves
+from im2im.ranks import first_process
+
+log = logging.getLogger("im2im")
 
 UNLIMITED = -1  # max_epochs where max_time alone ends a training, as Lightning writes it
 
@@ -56,6 +64,69 @@ def settle_search_length(cfg: DictConfig) -> None:
         cfg.max_time = cfg.data.max_time
     if cfg.max_epochs in (None, UNLIMITED):
         cfg.max_epochs = cfg.data.max_epochs
+
+
+def check_places(cfg: DictConfig) -> None:
+    """Refuse a configuration that lacks a run, images or a folder which its mode needs, before torch is loaded.
+
+    Raises:
+        ValueError: Naming the key.
+    """
+    mode = str(cfg.mode._target_).rpartition(".")[2]
+    if mode == "predict":
+        require_images(cfg.mode.input, cfg.mode.output)
+        if cfg.run is None:
+            raise ValueError("mode=predict needs a trained network, got run=null; set run= to a run folder or .ckpt")
+    places = {key: value for key in ("run", "init") if (value := cfg.get(key)) is not None}
+    if mode == "predict":
+        places["input"] = cfg.mode.input
+    elif OmegaConf.is_missing(cfg.data, "root"):
+        raise ValueError("these settings have no value yet: data.root; give each as key=value")
+    elif cfg.data.get("root") is not None:
+        places["data.root"] = cfg.data.root
+    refuse_missing(places)
+
+
+def require_images(input: str | None, output: str | None) -> None:
+    """Raise ValueError for a prediction that was not told which images, or where to."""
+    for key, value in (("input", input), ("output", output)):
+        if value is None:
+            raise ValueError(f"mode=predict needs {key}=, got nothing; say which images with input=IMAGES and where to with output=FOLDER")
+
+
+def refuse_missing(places: Mapping[str, Any]) -> None:
+    """Raise ValueError for the first setting that names something which is not on disk.
+
+    Args:
+        places: Of run, init, input and data.root those that are given; run may be several.
+    """
+    for key in ("run", "init"):
+        value = places.get(key) or []
+        for run in [value] if isinstance(value, str) else value:
+            checkpoint.find(run, key=key)
+    if "input" in places and not Path(str(places["input"])).expanduser().exists():
+        list_images(str(places["input"]))  # a glob may find some
+    if "data.root" in places and not Path(str(places["data.root"])).expanduser().exists():
+        raise ValueError(f"there is no folder or table at data.root={places['data.root']}; correct data.root")
+
+
+def announce(cfg: DictConfig, mode: str | None = None) -> None:
+    """Say what was started, before torch is loaded.
+
+    Args:
+        cfg: Of the run or, with what belongs to Hydra in it, of the sweep.
+        mode: What a sweep is told as; its trials are not told here.
+    """
+    if mode is None and not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN and first_process()):
+        return
+    choices = (cfg.hydra if mode else HydraConfig.get()).runtime.choices
+    facts = {
+        "mode": mode or str(cfg.mode._target_).rpartition(".")[2],
+        "task": choices.get("task"),
+        "experiment": choices.get("experiment"),
+    }
+    facts |= {"data": cfg.data.get("root") or choices.get("data"), "run": cfg.run, "init": cfg.init, "input": cfg.mode.get("input")}
+    log.info("%s", opening(facts), extra=ONLY_FILE if cfg.run is not None else None)  # said before that run was read
 
 
 def require_numbers(cfg: DictConfig, *wanted: tuple[str, Any, float]) -> None:

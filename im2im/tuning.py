@@ -29,6 +29,15 @@ def trainer_alone(cfg: DictConfig) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in SEARCHED}
 
 
+def trainer_and_callbacks(cfg: DictConfig) -> tuple[dict[str, Any], list[pl.Callback]]:
+    """Give the trainer's own settings and the callbacks, without a progress bar where ``trainer.enable_progress_bar=false``."""
+    alone, callbacks = trainer_alone(cfg), [one for one in build(cfg.callbacks).values() if one is not None]
+    shown = [one for one in callbacks if isinstance(one, pl.callbacks.ProgressBar)]
+    if alone.setdefault("enable_progress_bar", bool(shown)):
+        return alone, callbacks
+    return alone, [one for one in callbacks if one not in shown]  # Lightning refuses a bar beside enable_progress_bar=false
+
+
 def tune(cfg: DictConfig, trainer: pl.Trainer, framework: Framework, data: ImageData) -> bool:
     """Find what ``trainer.auto_batch_size`` and ``trainer.auto_lr`` ask for and set it, in the configuration and in what was built of it.
 

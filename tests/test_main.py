@@ -29,14 +29,64 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argument", ["batch_size=0", "data=folders"])
-def test_wrong_settings_are_told_without_torch(argument, tmp_path):
-    code = f"import sys; sys.argv = ['im2im', {argument!r}]\nfrom im2im.__main__ import main\n" + (
-        "try:\n    main()\nexcept SystemExit:\n    assert 'torch' not in sys.modules"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "batch_size=0",
+        "data=folders",
+        "init=nowhere",
+        "run=nowhere",
+        "mode=predict",
+        "mode=trian",
+        "task=label",
+        "-m search=quick search.trials=0",
+        "-m search=quick data=folders data.root=nowhere",
+        "-m search=quick data=folders",
+    ],
+)
+def test_wrong_settings_are_told_without_torch(arguments, tmp_path):
+    code = f"import sys; sys.argv = ['im2im', *{arguments.split()!r}]\nfrom im2im.__main__ import main\n" + (
+        "try:\n    main()\nexcept BaseException as error:\n"
+        "    if not isinstance(error, SystemExit):\n        sys.excepthook(type(error), error, None)\n"
+        "    assert not {'torch', 'optuna'} & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert argument.partition("=")[0] in done.stderr
+    assert arguments.split()[-1].partition("=")[0] in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+FIRST_LINE = """
+import os, sys
+from im2im.__main__ import main
+
+class Stderr:
+    def write(self, text):
+        print(text, 'torch' in sys.modules, flush=True)
+        os._exit(0)
+    def flush(self):
+        pass
+
+sys.stderr, sys.argv = Stderr(), ['im2im', *{arguments!r}]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["task=labelfree"], "mode train, task labelfree, data synthetic"),
+        (["data=folders", "data.root=."], "mode train, task labelfree, data ."),
+        (["-m", "seed=0,1"], "mode grid, task labelfree, data synthetic"),
+        (["-m", "search=quick"], "mode search, task labelfree, data synthetic"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_the_first_line_comes_before_torch(arguments, told, tmp_path):
+    code = FIRST_LINE.format(arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert f": {told}" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1].endswith("False")
 
 
 @pytest.mark.parametrize(("arguments", "stored"), [(["--help"], False), (["--cfg", "job"], True)], ids=["help", "configuration"])

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 from omegaconf import OmegaConf
 
-from im2im.settings import UNLIMITED, check_short_keys, require_numbers, settle_length, settle_search_length
+from im2im.settings import UNLIMITED, check_places, check_short_keys, require_numbers, settle_length, settle_search_length
 
 KEYS = {"batch_size": 1, "max_epochs": 1, "seed": 0, "learning_rate": 1e-3, "spatial_dims": 2, "max_time": None, "voxel_size": None}
 
@@ -67,3 +69,26 @@ def test_epochs_are_whole_numbers_or_unlimited(epochs):
     check_short_keys(OmegaConf.create({**KEYS, "max_epochs": UNLIMITED}))
     with pytest.raises(ValueError, match=f"max_epochs must be a whole number of at least 1, got {epochs}"):
         check_short_keys(OmegaConf.create({**KEYS, "max_epochs": epochs}))
+
+
+PLACES = {"run": None, "init": None, "data": {"root": None}, "mode": {"_target_": "im2im.stages.train.train"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"data": {"root": "nowhere"}}, "no folder or table at data.root=nowhere; correct data.root"),
+        ({"init": "nowhere"}, "nothing at init=nowhere"),
+        ({"run": ["nowhere", "else"]}, "nothing at run=nowhere"),
+        ({"mode": {"_target_": "im2im.stages.predict.predict", "input": "a", "output": None}}, "mode=predict needs output="),
+        ({"mode": {"_target_": "im2im.stages.predict.predict", "input": "a", "output": "b"}}, "got run=null; set run="),
+    ],
+)
+def test_what_is_not_on_disk_is_told_with_its_key(settings, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        check_places(OmegaConf.create({**PLACES, **settings}))
+
+
+def test_places_that_exist_pass(tmp_path):
+    check_places(OmegaConf.create({**PLACES, "data": {"root": str(tmp_path)}}))

@@ -54,6 +54,7 @@ LEVELS = [
         "parallel",
         "ranks",
         "quiet",
+        "console",
         "large",
         "order_statistics",
     },

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from tests_shared import SMALL, SMALL_GAN, SMALL_JUDGES
 
 from im2im.rehearsal import batch_size, learning_rate
-from im2im.tuning import trainer_alone
+from im2im.tuning import trainer_alone, trainer_and_callbacks
 
 FOUR = [
     *(setting for setting in SMALL if not setting.startswith(("batch_size", "data.counts", "data.size", "data.patches"))),
@@ -93,3 +93,15 @@ def test_a_learning_rate_of_zero_cannot_be_searched_from(im2im, capsys):
 def test_the_trainer_gets_its_own_keys_alone():
     cfg = OmegaConf.create({"trainer": {"_target_": "x.Trainer", "max_epochs": 3, "auto_lr": True, "auto_batch_size": False}})
     assert trainer_alone(cfg) == {"_target_": "x.Trainer", "max_epochs": 3}
+
+
+BAR, OTHER = (
+    {"_target_": "im2im.callbacks.progress.RunProgressBar", "metric": "val/x"},
+    {"_target_": "pytorch_lightning.callbacks.Callback"},
+)
+
+
+@pytest.mark.parametrize(("trainer", "bar", "shown"), [({}, BAR, True), ({}, None, False), ({"enable_progress_bar": False}, BAR, False)])
+def test_the_bar_is_left_out_where_it_is_not_wanted(trainer, bar, shown):
+    alone, callbacks = trainer_and_callbacks(OmegaConf.create({"trainer": trainer, "callbacks": {"progress": bar, "other": OTHER}}))
+    assert (alone["enable_progress_bar"], len(callbacks)) == (shown, 1 + shown)

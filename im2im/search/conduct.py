@@ -22,27 +22,19 @@ from im2im.search import proposals
 from im2im.search.budget import budget, lengths, share
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
-from im2im.search.results import write_results
+from im2im.search.results import table_of, write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, write_space
 from im2im.search.storage import STORAGE, kept_pace, kept_space, kept_starts, open_study, shown, write_down
+from im2im.search.telling import rank_search
 from im2im.search.trainings import Launch, Trainings
 from im2im.search.trials import Trials
-from im2im.settings import check_short_keys, require_numbers, settle_search_length
+from im2im.settings import settle_search_length
 
 log = logging.getLogger(__name__)
 
 SEARCHES = "multirun/search.sqlite"  # all of them, unless another storage is given
-NUMBERS = (
-    ("search.trials", int, 1),
-    ("search.hours", float | int | None, 0.001),
-    ("search.parallel", int, 1),
-    ("search.max_failures", int, 1),
-    ("search.folds", int | None, 2),
-    ("search.rungs", int, 1),
-    ("search.reduction", int, 2),
-)
 AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
@@ -60,7 +52,6 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     Raises:
         ValueError: If the settings of the search do not fit together, or no trial was trained to its end.
     """
-    refuse(cfg)
     settle_search_length(cfg)
     settings, swept = given(arguments)
     folder = Path(cfg.hydra.sweep.dir)
@@ -72,7 +63,8 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
     hours = budget(cfg, pace(cfg, trials), any(setting.startswith("max_epochs=") for setting in settings))
     trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
-    search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures)
+    metrics = [str(cfg.quality.monitor), "seconds_per_megavoxel"]
+    search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures, metrics)
     try:
         search(trainings)
     except TooManyFailuresError as error:
@@ -102,26 +94,6 @@ def require_images(cfg: DictConfig, splits: Mapping[str, int]) -> None:
             drawn = f"leave that to data.fractions.{split} with an image or group for each split"
             folds = ", or set search.folds" if split == "val" and splits.get("train", 0) > 1 else ""
             raise ValueError(f"{missing}; give some to {split} by a folder, a table or data.splits, or {drawn}{folds}")
-
-
-def refuse(cfg: DictConfig) -> None:
-    """Raise ValueError for settings of a search that do not fit together."""
-    require_numbers(cfg, *NUMBERS)
-    check_short_keys(cfg)
-    folder = Path(cfg.hydra.sweep.dir)
-    if (folder / "best").exists():
-        raise ValueError(f"the best run of an earlier command is there, got hydra.sweep.dir={folder}; choose another folder")
-    pruner, parallel, launcher = cfg.search.pruner, cfg.search.parallel, str(cfg.hydra.launcher._target_)
-    if cfg.search.speed and pruner != "none":
-        raise ValueError(f"two objectives stop no trial early, got search.pruner={pruner} beside search.speed=true; set it to none")
-    if cfg.search.folds and pruner in proposals.WHILE_TRAINING:
-        raise ValueError(f"the trainings of several folds stop together, got search.pruner={pruner}; set search.pruner=halving")
-    if cfg.search.speed and cfg.search.sampler == "cmaes":
-        raise ValueError("cmaes has one objective, got search.sampler=cmaes beside search.speed=true; set search.sampler=nsga2")
-    if parallel > 1 and launcher.endswith("BasicLauncher"):
-        raise ValueError(f"Hydra's basic launcher trains one at a time, got search.parallel={parallel}; set hydra/launcher=joblib")
-    if cfg.search.share_hours and cfg.search.hours is None:
-        raise ValueError("there are no hours to share, got search.hours=null beside search.share_hours=true; give search.hours")
 
 
 def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Trials:
@@ -221,6 +193,7 @@ def keep_best(trials: Trials, trainings: Trainings, again: Sequence[str]) -> dic
         if not spare.is_relative_to(home):  # from which the same command writes best/ again
             spare.unlink()  # nobody goes on with a trial; what it reached is in best.ckpt beside it
     write_results(trials, folder, metric, metrics, _commands(folder / "best"))
+    rank_search(trials, table_of(trials), metric)
     log.info("search: %s", page)
     log.info("best of %d trials: %s", len(trials.counted()), " ".join(settings))
     return metrics

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from im2im.search.refusals import WHILE_TRAINING
 from im2im.search.space import dimension
 
 Values = str | dict[str, list[str]]
@@ -17,7 +18,6 @@ OF_INTENSITIES = ("mse_correlation", "l1_ssim", "l1", "huber", "mse")  # criteri
 OF_CLASSES = ("generalized_dice_focal", "dice_cross_entropy", "cross_entropy", "tversky")
 NORMALIZATIONS = ("standard", "percentile", "center")
 AUGMENTATIONS = ("intensity", "contrast", "flips", "strong")
-WHILE_TRAINING = ("median", "hyperband")  # compare scores of patches, which must be of one size
 FACTOR = 8  # of learning rates to both sides of the default
 OBJECTS = 2  # widths of an object that a patch holds at least
 BYTES = 2000  # that a voxel of a batch takes while a network learns, about

@@ -11,6 +11,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from im2im.search.halving import Rungs
+from im2im.search.ranking import TimeLeft
+from im2im.search.telling import Telling
 from im2im.search.trials import Trials, is_default
 
 log = logging.getLogger(__name__)
@@ -76,12 +78,16 @@ class Search:
         parallel: Trials that are trained at the same time.
         end: When no further training begins, by the monotonic clock.
         max_failures: In a row.
+        metrics: Names of what trials are compared by.
     """
 
-    def __init__(self, trials: Trials, rungs: Rungs, parallel: int, end: float, max_failures: int) -> None:
+    def __init__(
+        self, trials: Trials, rungs: Rungs, parallel: int, end: float, max_failures: int, metrics: Sequence[str] = ("value", "other value")
+    ) -> None:
         self.trials, self.rungs, self.parallel, self.max_failures = trials, rungs, parallel, max_failures
         self.dimensions = {one.name: one for one in trials.dimensions}
         self.end, self.failures = end, list[str]()  # in a row
+        self.telling, self.left = Telling(trials, metrics), TimeLeft(0.0)
 
     def __call__(self, run: Run) -> None:
         """Search.
@@ -92,6 +98,8 @@ class Search:
         Raises:
             TooManyFailuresError: With the last reason.
         """
+        trials = max(self.trials.total - len(self.trials.counted()), 0)
+        self.left = TimeLeft(self.rungs.total(trials, self.parallel), self.end)  # in epochs
         going = True
         while going:
             self.trials.repeat_killed()
@@ -137,9 +145,13 @@ class Search:
                 self.trials.prune(trial)
             return []
         for together in self._batches(waiting):
+            for trial in together:
+                self.telling.begins(trial, epochs, self.rungs.epochs[-1])
             with self.trials.training(together, begun):
                 found = run([self._job(trial, epochs) for trial in together])
             outcomes |= {trial.number: outcome for trial, outcome in zip(together, found, strict=True)}
+        if waiting:
+            self.telling.left = self.left.add(epochs - (self.rungs.epochs[rung - 1] if rung else 0))
         judged = [(trial, self._judge(trial, outcomes[trial.number], rung)) for trial in trials]
         self._refuse_to_go_on()
         return [(trial, value) for trial, value in judged if value is not None]
@@ -171,7 +183,7 @@ class Search:
         if outcome.lost and self.trials.lose(trial, str(outcome.reason)):
             return None
         if outcome.failure is not None:
-            log.warning("trial %d failed: %s", trial.number, outcome.failure)
+            self.telling.failed(trial, outcome.failure)
             self.trials.fail(trial, outcome.failure)
             self.failures.append(outcome.failure)
             return None
@@ -180,8 +192,7 @@ class Search:
             self.trials.abandon([trial])
             return None
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
-        shown = " and ".join(f"{one:.4g}" for one in outcome.values)
-        log.info("trial %d, %d epochs: %s", trial.number, outcome.facts.get("epochs", epochs), shown)
+        self.telling.reached(trial, outcome.facts.get("epochs", epochs), outcome.values)
         trial.set_user_attr("reached", {**trial.user_attrs.get("reached", {}), str(epochs): list(outcome.values)})
         if outcome.pruned:
             self.trials.prune(trial)

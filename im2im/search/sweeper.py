@@ -10,6 +10,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, flag_override
 
+from im2im.search.refusals import refuse
+from im2im.settings import announce
+
 
 class SearchSweeper(Sweeper):
     """Trains what a search asks for, by the launcher that was chosen."""
@@ -36,9 +39,11 @@ class SearchSweeper(Sweeper):
         Args:
             arguments: Of the command line, but for what is Hydra's own.
         """
+        assert self.config is not None
+        refuse(self.config)  # before the seconds that torch and Optuna take to load
+        announce(self.config, mode="search")
         from im2im.search.conduct import conduct
 
-        assert self.config is not None
         return conduct(self.config, [one for one in arguments if not _names_storage(one)], self.train)
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[JobReturn]:

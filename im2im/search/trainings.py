@@ -86,6 +86,7 @@ class Trainings:
             f"hydra.sweep.subdir={quoted(place)}",
             f"max_time={_written(self.budget.left(job.epochs, job.spent / len(self.folds)))}",
             "mode.score=false",
+            *(["++callbacks.training_log.console=false"] if self.cfg.callbacks.get("training_log") else []),  # many epochs in all
             f"mode.resume={'null' if job.resume is None else quoted(place)}",
             *([f"data.splits={quoted(splits)}"] if splits else []),
             *(f"+callbacks.pruning.{key}={value}" for key, value in told.items()),

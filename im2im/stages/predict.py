@@ -37,8 +37,8 @@ def predict(
     trainer: pl.Trainer,
     framework: Framework,
     data: ImageData,
-    input: str | None,
-    output: str | None,
+    input: str,
+    output: str,
     format: str | None = None,
     overwrite: bool = False,
     outputs: str | Sequence[str] | None = None,
@@ -62,19 +62,16 @@ def predict(
     Raises:
         ValueError: If a setting is missing, or images could not be predicted; all others are written first.
     """
-    for key, value in (("input", input), ("output", output)):
-        if value is None:
-            raise ValueError(f"mode=predict needs {key}=, got nothing; say which images with input=IMAGES and where to with output=FOLDER")
     if "target_scale" not in framework.record:
         raise ValueError("mode=predict needs a trained network, got none; set run= to a run folder or .ckpt")
     framework.to(trainer.strategy.root_device)
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs or framework.outputs[:1])
     for name in names:
         require_output(name, framework.outputs)
-    writing = Writing(Path(str(output)).expanduser(), names, format, overwrite)
+    writing = Writing(Path(output).expanduser(), names, format, overwrite)
     written: list[Path] = []
     failed: list[Exception] = []
-    paths = list_images(str(input))
+    paths = list_images(input)
     with Progress(*COLUMNS, transient=True) as progress:
         for path in progress.track(paths, description="images"):
             try:

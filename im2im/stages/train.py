@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from im2im.callbacks.training_log import ended
 from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
 from im2im.frameworks.base import Framework
@@ -15,6 +16,7 @@ from im2im.hardware import refuse_wrong_gradients, why
 from im2im.launching import together
 from im2im.memory import explained
 from im2im.rehearsal.batch_size import short_of_memory
+from im2im.report.notation import duration
 from im2im.stages.divergence import require_finite
 from im2im.stages.epochs import inspect_last_batch, inspect_steps
 from im2im.stages.evaluate import evaluate
@@ -26,7 +28,7 @@ from im2im.stages.validate import validated
 log = logging.getLogger(__name__)
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
     trainer: pl.Trainer,
     framework: Framework,
     data: ImageData,
@@ -75,7 +77,7 @@ def train(
     if not trainer.is_global_zero:
         return {}
     seconds = time.perf_counter() - start
-    log.info("trained %d epochs in %.0f s on %s", trainer.current_epoch, seconds, device)
+    log.info("trained for %s on %s; ended %s", duration(seconds), device, ended(trainer))
     require_finite(trainer)
     if not list(Path(folder).glob("checkpoints/*.ckpt")):
         raise ValueError(f"the training of {resume} is complete; raise max_epochs above {trainer.max_epochs} to go on")

@@ -33,6 +33,10 @@ def test_a_search_leaves_the_best_run_a_table_and_a_page(searched):
     page = (home / "search.html").read_text()
     assert "The best configuration" in page
     assert "<script" not in page
+    assert "trial 1 of 3, 1 of 2 epochs, in trials/0: the default\n" in told
+    assert "trial 1 of 3: val/pearson " in told
+    assert "epoch 1 of" not in told  # but in the log of the trial
+    assert "epoch 1 of 1: train/loss" in (home / "trials" / "1" / "im2im.log").read_text()
     assert f"best of 3 trials: batch_size={best['batch_size']} criterion={best['criterion']}" in told
 
 
@@ -145,7 +149,9 @@ def test_pruners_work_for_every_kind_of_framework(name, framework, tmp_path):
 
 
 def test_a_grid_is_compared(tmp_path):
-    im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
+    told = im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
+    assert "trial 2 of 2: learning_rate=0.01\n" in told
+    assert "trial 2 of 2: test/pearson " in told
     page = (result(tmp_path) / "comparison.html").read_text()
     assert "learning_rate=0.001" in page
     assert "learning_rate=0.01<" in page

@@ -1,0 +1,147 @@
+"""What the log says of a training: where it begins, how long a step takes, each epoch, and why it ended."""
+
+import logging
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from im2im.callbacks.progress import TimeLeft, counted, epochs_wanted, seconds_allowed
+from im2im.console import ONLY_FILE
+from im2im.report.notation import clock, duration, number
+
+log = logging.getLogger(__name__)
+
+MEASURED = 20  # steps
+UNMEASURED = 3  # steps before these, in which buffers are made and kernels are chosen
+
+
+class TrainingLog(pl.Callback):
+    """Logs one line for each epoch, and how long the training takes on this machine.
+
+    Args:
+        metric: The validation metric that is told, as it is logged.
+        console: Tell it on the terminal too, not only in im2im.log.
+    """
+
+    def __init__(self, metric: str, console: bool = True) -> None:
+        self.metric, self.extra = metric, None if console else ONLY_FILE
+        self.left, self.complete, self.began = TimeLeft(), 0, 0.0  # complete: an epoch, number from 1, that was not told yet
+        self._batches = -1  # of those that are measured; -1: all were
+        self._start, self._first_epoch = 0.0, 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say where a resumed training goes on, and begin to measure."""
+        if trainer.ckpt_path and trainer.is_global_zero:
+            place = f"{counted(trainer.current_epoch + 1, trainer)}, step {_steps(trainer):,}"
+            log.info("resumed from %s: %s", trainer.ckpt_path, place, extra=self.extra)
+        self.left.start()
+        self.began, self.complete, self._batches, self._first_epoch = time.monotonic(), 0, 0, trainer.current_epoch
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Measure the first steps, then say how long one takes."""
+        if self._batches < 0 or not trainer.is_global_zero:
+            return
+        self._batches += 1
+        each = getattr(getattr(pl_module, "optimization", None), "accumulate", 1)  # batches for each step
+        last = (UNMEASURED + MEASURED) * each
+        left = epochs_wanted(trainer)
+        if left is not None:
+            last = max(min(last, int(trainer.num_training_batches * (left - trainer.current_epoch)) // 2), 1)
+        first = min(UNMEASURED * each, last - 1)
+        if self._batches == first or (first == 0 and self._batches == 1):
+            self._start = _now(trainer) if first else self.began
+        if self._batches >= last:
+            seconds = (_now(trainer) - self._start) / (self._batches - first) * each
+            log.info("%s", speed(seconds, trainer, self._first_epoch, each), extra=self.extra)
+            self._batches = -1
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the epoch before: only now are all its values logged."""
+        self._tell(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure one more epoch."""
+        self.left.end_epoch()
+        self.complete = trainer.current_epoch + 1
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the last epoch."""
+        self._tell(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say how an interrupted training can go on."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
+            kept = [path for one in trainer.checkpoint_callbacks if (path := getattr(one, "last_model_path", ""))]
+            on = f"; run={trainer.default_root_dir} mode=train goes on after the last whole one" if kept else ""
+            log.info("interrupted in %s%s", counted(trainer.current_epoch + 1, trainer), on)
+
+    def _tell(self, trainer: pl.Trainer) -> None:
+        if not self.complete or not trainer.is_global_zero:
+            return
+        found = list(trainer.callback_metrics)
+        losses = ["train/loss"] if "train/loss" in found else [name for name in found if name.startswith("train/")]  # of a GAN: its terms
+        names = [*losses, *(name for name in ("val/loss",) if name in found)]
+        names += [self.metric] if self.metric in trainer.callback_metrics and self.metric not in names else []
+        told = [f"{name} {number(float(trainer.callback_metrics[name]))}" for name in names]
+        told.append(clock(self.left.ends[-1] - self.began))
+        ends = trainer.should_stop or self.complete == epochs_wanted(trainer)
+        if not ends and (left := self.left.seconds(trainer, self.complete)) is not None:
+            told.append(f"{clock(left)} left")
+        log.info("%s: %s", counted(self.complete, trainer), ", ".join(told), extra=self.extra)
+        self.complete = 0
+
+
+def speed(seconds: float, trainer: pl.Trainer, first_epoch: int = 0, accumulate: int = 1) -> str:
+    """Say how long a step takes, and what that means for the training.
+
+    Args:
+        seconds: Of one step.
+        trainer: Of the training, which says how many steps are wanted and how much time there is.
+        first_epoch: Epochs that were complete before, of a training that is resumed.
+        accumulate: Batches for each step.
+    """
+    epochs, allowed = epochs_wanted(trainer), seconds_allowed(trainer)
+    told, fit = f"{number(seconds)} s per step", None if allowed is None else max(int(allowed / max(seconds, 1e-9)), 0)
+    if epochs is None:
+        return told if fit is None else f"{told}: about {_rough(fit)} steps fit into max_time, fewer with validation"
+    steps = math.ceil(trainer.num_training_batches / accumulate) * (epochs - first_epoch)
+    takes = f"{told}: {steps:,} steps take about {duration(seconds * steps)} here, without validation"
+    return takes if fit is None or fit >= steps else f"{takes}; max_time ends them after about {_rough(fit)}"
+
+
+def ended(trainer: pl.Trainer) -> str:
+    """Say why a training ended: ``by max_time after 11 of 20 epochs``."""
+    done, total = trainer.current_epoch, epochs_wanted(trainer)
+    after = f"after {done} of {total} epochs" if total is not None else f"after {done} epochs"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if getattr(callback, "pruned", False):
+            return f"{after}, because other trials were better"
+        if isinstance(callback, EarlyStopping) and trainer.should_stop and callback.stopping_reason_message:
+            return f"by early stopping {after}: {callback.stopping_reason_message.partition(' Signaling')[0].strip()}"
+    if (left := seconds_allowed(trainer)) is not None and left <= 0 and done != total:
+        return f"by max_time {after}"
+    if trainer.max_steps >= 0 and trainer.global_step >= trainer.max_steps:
+        return f"by max_steps {after}"
+    return f"after all {total} epochs" if done == total else after
+
+
+def _steps(trainer: pl.Trainer) -> int:
+    """Count the steps of the network; Lightning counts those of all optimizers together."""
+    return trainer.global_step // max(len(trainer.optimizers), 1)
+
+
+def _now(trainer: pl.Trainer) -> float:
+    """Give the time, once the GPU has done what it was told before."""
+    if trainer.strategy.root_device.type == "cuda":
+        torch.cuda.synchronize(trainer.strategy.root_device)
+    return time.monotonic()
+
+
+def _rough(count: int) -> str:
+    """Write a number with two digits that count."""
+    digits = max(len(str(count)) - 2, 0)
+    return f"{round(count, -digits):,}"
