@@ -96,7 +96,7 @@ def _open_all(data: ImageData) -> tuple[dict[str, list[Entry]], list[Finding]]:
 
 
 def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: dict[str, list[Entry]]) -> list[Finding]:
-    """Train a copy one step and validate it: does it fit, how long, how much memory, and can the last batch of an epoch be trained with."""
+    """Train a copy on a whole batch and on the last one of an epoch, and validate it: does that fit, how long, how much memory."""
     framework.to(trainer.strategy.root_device)
     patch, watch = data.sampling.patch_size, _Metrics()
     training = by_split["train"] or [entry for opened in by_split.values() for entry in opened]
@@ -105,8 +105,11 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
         batch = data.batch(training)
         size = framework.size(batch["source"][0], framework.network)
         cost = step_cost(framework, batch)
-        rehearse(trainer, framework, [batch], watch, validation=[batch])
         last = inspect_last_batch(trainer, framework, data, training, patches)
+        if _wrong(last):
+            return last
+        epoch = epoch_of(trainer, data, patches)
+        rehearse(trainer, framework, [batch, data.batch(training, epoch.smallest)], watch, validation=[batch])
     except (ValueError, RuntimeError) as error:
         return [Finding("wrong", "one step", " ".join(str(error).split()))]
     padded, multiple = size.fitting(patch), size.multiple
@@ -117,10 +120,10 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
     return [
         Finding("ok" if fits else "look", "patch_size", divisible),
         Finding("ok" if np.isfinite(cost.loss) else "wrong", "one step", seen),
-        Finding("ok", "validation", f"{watch.told} of one batch after one step"),
+        Finding("ok", "validation", f"{watch.told} of one batch after a step"),
         *last,
         Finding("ok", "memory", memory),
-        _time(cost, epoch_of(trainer, data, patches).batches, epochs_of(trainer)),
+        _time(cost, epoch.batches, epochs_of(trainer)),
         *inspect_steps(trainer, framework, data, patches),
     ]
 

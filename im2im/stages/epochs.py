@@ -1,15 +1,19 @@
 """The batches of a training: how many there are, and whether the last one of an epoch can be trained with."""
 
+import copy
 import math
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
+import torch
+from torch import Tensor
 
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.frameworks.base import Framework
-from im2im.rehearsal.rehearse import rehearse
+from im2im.rehearsal.rehearse import unchanged_random_state
 from im2im.stages.findings import Finding
+from im2im.tasks.base import Batch
 
 FEW = 100  # steps in all
 
@@ -59,7 +63,7 @@ def inspect_steps(trainer: pl.Trainer, framework: Framework, data: ImageData, pa
 
 
 def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: list[Entry], patches: int) -> list[Finding]:
-    """Train a copy on a last batch of one patch; where a norm refuses it, let the data leave it out of every epoch.
+    """Run a copy, as it is in training, on a last batch of one patch; where a norm refuses it, let the data leave it out of every epoch.
 
     Nothing is tried where the last batch has more patches, or where all of them have one.
 
@@ -74,7 +78,7 @@ def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageDat
     if epoch.smallest > 1 or size == 1:
         return []
     try:
-        rehearse(trainer, framework, [data.batch(entries, 1)], pl.Callback())
+        _run(framework, data.batch(entries, 1), trainer.strategy.root_device)
     except ValueError as error:
         if "one pixel" not in str(error) and "more than 1 value per channel" not in str(error):
             raise
@@ -85,3 +89,11 @@ def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageDat
         seen = "the last batch of an epoch has one patch, of which a norm of the network sees one pixel: it is left out of every epoch"
         return [Finding("look", "last batch", f"{seen}; change batch_size={size} or raise patch_size to train with all patches")]
     return []
+
+
+def _run(framework: Framework, batch: Batch, device: torch.device) -> None:
+    """Send a batch through all networks of a copy, without a trainer: each of several processes may do so."""
+    with unchanged_random_state(), torch.no_grad():
+        tried = copy.deepcopy(framework).to(device).train()
+        batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+        tried.validation_terms(batch, tried(batch["source"]))

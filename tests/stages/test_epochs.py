@@ -6,6 +6,7 @@ import pytest
 import tifffile
 from tests_shared import SMALL, newest
 
+from im2im.frameworks.fcn import FCN
 from im2im.stages.epochs import Epoch, epoch_of, inspect_steps
 
 
@@ -79,3 +80,11 @@ def test_a_last_batch_that_can_be_trained_with_is_kept(im2im, tmp_path):
     run = im2im(*settings, "patch_size=[16,16]")
     assert "left out" not in (run / "im2im.log").read_text()
     assert newest(tmp_path) == run
+
+
+def test_the_check_trains_the_smallest_batch_of_an_epoch(im2im, tmp_path, monkeypatch):
+    sizes = []
+    step = FCN.training_step
+    monkeypatch.setattr(FCN, "training_step", lambda self, batch, index: (sizes.append(len(batch["source"])), step(self, batch, index))[1])
+    im2im("mode=check", *images(tmp_path / "images", 7), "batch_size=3", "patch_size=[16,16]")  # 5 for training
+    assert sizes == [3, 2]
