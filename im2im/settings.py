@@ -15,6 +15,7 @@ from im2im.console import ONLY_FILE, opening
 from im2im.io.pairing import list_images
 from im2im.nesting import leaves
 from im2im.ranks import first_process
+from im2im.report.notation import seconds_of
 
 log = logging.getLogger("im2im")
 
@@ -37,8 +38,6 @@ def check_short_keys(cfg: DictConfig) -> None:
     if lengths is not None and not fits:
         raise ValueError(f"voxel_size has {cfg.spatial_dims} positive lengths, got {lengths}; set voxel_size={[1.0] * cfg.spatial_dims}")
     if cfg.max_time is not None:
-        from im2im.frameworks.schedule import seconds_of
-
         seconds_of(cfg.max_time)
 
 

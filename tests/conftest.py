@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from hydra.core.plugins import Plugins
 from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+Plugins.instance()  # loads Hydra's sweepers anew, before any test imports one that extends them
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

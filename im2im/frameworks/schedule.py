@@ -7,6 +7,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from im2im.report.notation import seconds_of
+
 
 class Cosine(LRScheduler):
     """Half a cosine from the learning rate to zero, after a linear warm-up (Loshchilov & Hutter, 2017).
@@ -56,16 +58,3 @@ class Cosine(LRScheduler):
         self.start = time.monotonic()
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
-
-
-def seconds_of(text: str) -> float:
-    """Read DD:HH:MM:SS.
-
-    Raises:
-        ValueError: If it is written otherwise.
-    """
-    parts = str(text).split(":")
-    if len(parts) != 4 or not all(part.isdigit() for part in parts):
-        raise ValueError(f"max_time is written DD:HH:MM:SS, got {text}; 00:00:10:00 is ten minutes")
-    days, hours, minutes, seconds = map(int, parts)
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

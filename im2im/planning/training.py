@@ -12,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
-from im2im.frameworks.schedule import seconds_of
 from im2im.hardware import choose_precision
 from im2im.planning.fingerprint import fingerprint
 from im2im.planning.plan import Plan, make_plan, overrides, read_plan
 from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
+from im2im.report.notation import seconds_of
 from im2im.settings import settle_length
 
 log = logging.getLogger(__name__)

@@ -106,3 +106,16 @@ def clock(seconds: float) -> str:
     """Seconds as ``0:03:20``, hours first; days are hours."""
     whole = max(round(seconds), 0)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def seconds_of(text: str) -> float:
+    """Read DD:HH:MM:SS.
+
+    Raises:
+        ValueError: If it is written otherwise.
+    """
+    parts = str(text).split(":")
+    if len(parts) != 4 or not all(part.isdigit() for part in parts):
+        raise ValueError(f"max_time is written DD:HH:MM:SS, got {text}; 00:00:10:00 is ten minutes")
+    days, hours, minutes, seconds = map(int, parts)
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

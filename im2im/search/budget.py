@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from im2im.frameworks.schedule import seconds_of
+from im2im.report.notation import seconds_of
 from im2im.search.halving import Rungs, spaced
 
 STRETCH = 4  # times as many epochs as others, at most

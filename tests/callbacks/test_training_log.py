@@ -84,7 +84,7 @@ def test_a_resumed_training_says_from_where(tmp_path, caplog):
     fit(tmp_path, epochs=2)
     with caplog.at_level(logging.INFO):
         fit(tmp_path, epochs=3, resume=str(tmp_path / "last.ckpt"))
-    assert lines(caplog)[0] == f"resumed from {tmp_path / 'last.ckpt'}: epoch 3 of 3, step 8"
+    assert f"resumed from {tmp_path / 'last.ckpt'}: epoch 3 of 3, step 8" in lines(caplog)
     assert any(line.startswith("epoch 3 of 3: ") for line in lines(caplog))
     assert any("4 steps take" in line for line in lines(caplog))
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from im2im.frameworks import schedule
-from im2im.frameworks.schedule import Cosine, seconds_of
+from im2im.frameworks.schedule import Cosine
+from im2im.report.notation import seconds_of
 
 
 def optimizer() -> torch.optim.SGD:

@@ -211,7 +211,7 @@ def test_workers_of_dask_predict_faster(trained, tmp_path):
     pytest.importorskip("distributed")
     image = np.random.default_rng(0).integers(0, 4000, (64, 96), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", image)
-    where = [f"run={trained}", f"input={tmp_path / 'a.tif'}", "hardware=cpu", "inference=dask", "inference.workers=1"]
+    where = [f"run={trained}", f"input={tmp_path / 'a.tif'}", "hardware=cpu", "inference=dask", "inference.workers=1", "inference.border=0"]
     command(
         tmp_path,
         "mode=predict",

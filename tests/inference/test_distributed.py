@@ -31,7 +31,7 @@ def read(path) -> np.ndarray:
 
 
 def test_workers_predict_what_one_process_predicts(trained, image, tmp_path):
-    settings = ["inference.tile=[64,64]", "inference.halo=[24,24]", "mode.format=ome.zarr", "hardware=cpu"]
+    settings = ["inference.tile=[64,64]", "inference.halo=[24,24]", "mode.format=ome.zarr", "hardware=cpu", "inference.border=0"]
     where = ["mode=predict", f"run={trained}", f"input={image}"]
     command(tmp_path, *where, f"output={tmp_path / 'alone'}", "inference.memory=1e-5", *settings)
     command(tmp_path, *where, f"output={tmp_path / 'together'}", "inference=dask", "inference.workers=2", *settings)

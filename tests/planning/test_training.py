@@ -9,7 +9,7 @@ SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "ca
 TINY = ["data.steps_per_epoch=2", "network.channels=2", "network.depth=2", "batch_size=2"]
 
 
-def test_a_training_on_images_of_a_folder_is_planned(folders, im2im, capfd):
+def test_a_training_on_images_of_a_folder_is_planned(folders, im2im, capsys):
     run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *TINY)
     plan, config = yaml.safe_load((run / "plan.yaml").read_text()), OmegaConf.load(run / "config.yaml")
     assert plan["plan"]["patches"]["settings"] == {"patch_size": [32, 48]}  # the largest multiples of 16; batch_size was given
@@ -17,7 +17,7 @@ def test_a_training_on_images_of_a_folder_is_planned(folders, im2im, capfd):
     assert (config.patch_size, config.batch_size, config.network.channels) == ([32, 48], 2, 2)
     assert config.network.residual  # source and target are alike
     assert config.task.criterion._target_ == config.criterion._target_
-    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("plan: ")]
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("plan: ")]
     assert 4 <= len(told) <= 8
     assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 1
 
