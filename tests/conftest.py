@@ -1,6 +1,8 @@
 """What several tests share."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from hydra.core.plugins import Plugins
 from tests_shared import SMALL, SMALL_3D, SMALL_GAN, command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+with contextlib.suppress(ImportError):  # comes with TensorBoard; closes the stream it was made with when Hydra configures logging
+    from absl.logging import get_absl_handler
+
+    get_absl_handler().python_handler.stream = sys.__stderr__
 Plugins.instance()  # loads Hydra's sweepers anew, before any test imports one that extends them
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
