@@ -33,7 +33,9 @@ def check_short_keys(cfg: DictConfig) -> None:
     require_numbers(cfg, ("batch_size", int, 1), ("seed", int, 0), ("learning_rate", float | int, 0))
     if cfg.max_epochs != UNLIMITED:
         require_numbers(cfg, ("max_epochs", int | None, 1))
-    lengths = cfg.voxel_size
+    devices, lengths = OmegaConf.select(cfg, "hardware.devices"), cfg.voxel_size
+    if devices == 0:
+        raise ValueError(f"hardware.devices is a number, a list of GPUs or auto, got {devices}; set hardware.devices=1 or more")
     fits = OmegaConf.is_list(lengths) and len(lengths) == cfg.spatial_dims and all(length > 0 for length in lengths)
     if lengths is not None and not fits:
         raise ValueError(f"voxel_size has {cfg.spatial_dims} positive lengths, got {lengths}; set voxel_size={[1.0] * cfg.spatial_dims}")

@@ -89,7 +89,7 @@ def test_two_processes_make_one_run_and_speak_once(run):
     assert [path.name for path in folder.parents[2].glob("*/*/*")] == [folder.name]
     assert {path.name for path in folder.iterdir()} >= {"config.yaml", ".hydra", "checkpoints", "splits.csv", "report.html", "metrics.json"}
     assert [path.name for path in folder.glob("logs/*")] == ["version_0"]
-    for line in ("images: 6 train", "2 processes × batch_size=2: 4 patches for each step", "trained 2 epochs", "report: "):
+    for line in ("images: 6 train", "2 processes × batch_size=2: 4 patches for each step", "ended after all 2 epochs", "report: "):
         assert (folder / "im2im.log").read_text().count(line) == done.stderr.count(line) == 1, line
     assert done.stdout.count("Pearson") == 1
     assert "Warning" not in done.stderr, done.stderr
@@ -114,7 +114,7 @@ def test_a_process_that_fails_ends_all_with_one_line(failing, told, tmp_path):
     done = im2im(tmp_path, *RUN, *TWO, f"+callbacks.fail={{_target_: tests_failing.Fail, {failing[1:]}")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == told
-    assert done.stderr.count("\n") == 4, done.stderr  # images, device, few steps, error
+    assert done.stderr.count("\n") == 5, done.stderr  # what starts, images, device, few steps, error
     assert time.monotonic() - start < SECONDS / 2
 
 
@@ -139,7 +139,7 @@ def test_jobs_that_submitit_starts_train_in_two_processes(tmp_path):
     assert done.returncode == 0, done.stderr
     runs = [path.parent for path in tmp_path.glob("multirun/*/*/*/metrics.json")]
     assert sorted(path.name for path in runs) == ["0", "1"]
-    assert all((path / "im2im.log").read_text().count("trained 2 epochs") == 1 for path in runs)
+    assert all((path / "im2im.log").read_text().count("all 2 epochs") == 1 for path in runs)
 
 
 @pytest.mark.slow

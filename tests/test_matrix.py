@@ -80,5 +80,6 @@ def test_every_option_is_among_the_combinations(group, tested):
 def test_the_command_line_refuses_what_does_not_fit_in_one_line(im2im, capsys, settings, advice):
     with pytest.raises(SystemExit, match="1"):
         im2im(*settings, "data.counts={train:1,val:0,test:0}", "data.size=[32,32]")
-    (line,) = capsys.readouterr().err.splitlines()
+    *first, line = capsys.readouterr().err.splitlines()
+    assert [one[:6] for one in first] == ["im2im "]
     assert advice in line

@@ -41,7 +41,7 @@ def test_a_harmful_run_is_refused_on_the_command_line(trained, tmp_path):
     harm = tmp_path / "harm"
     copy = edited(trained, tmp_path, lambda config: config["network"].update(_target_="os.mkdir", path=str(harm)))
     with pytest.raises(ValueError, match="not allowed"):
-        command(tmp_path, "mode=predict", f"run={copy}", "input=x", "output=y")
+        command(tmp_path, "mode=predict", f"run={copy}", f"input={tmp_path}", "output=y")
     assert not harm.exists()
 
 
