@@ -101,7 +101,7 @@ class Trainings:
             for key in ("monitor", "mode")
         ]
         group = [f"++logger.wandb.group={quoted(self.study)}"] if "wandb" in self.cfg.logger else []
-        return [*self.settings, *job.settings, "search.storage=null", f"max_epochs={epochs}", *chosen_by, *group]
+        return [*self.settings, *job.settings, "search.storage=null", "plan=none", f"max_epochs={epochs}", *chosen_by, *group]
 
     def score(self, job: Job, place: Path, others: Sequence[str] = ()) -> dict[str, Any]:
         """Score a trained job on the test images in a folder that holds a copy of it; trained first where it does not.
