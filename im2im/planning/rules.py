@@ -17,7 +17,7 @@ AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixel
 VOLUME = 262_144  # voxels of a batch
 BATCHES = (2, 16)  # smallest and largest batch
 VALIDATED = {2: 64, 3: 16}  # patches of one validation
-EPOCH = (25, 250)  # fewest and most steps of an epoch
+EPOCH = {2: (100, 250), 3: (25, 250)}  # fewest and most steps of an epoch
 FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
 SHARE = 0.1  # of the time that validation may take
 STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
@@ -185,7 +185,8 @@ def length(at: Situation) -> Part:
     """Choose the length of an epoch and of the training."""
     limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
     images = max(at.facts["images"].get("val", 0), 1)
-    steps = min(max(math.ceil(FORWARD / SHARE * limit / batch), EPOCH[0]), EPOCH[1])
+    fewest, most = EPOCH[at.dims]
+    steps = min(max(math.ceil(FORWARD / SHARE * limit / batch), fewest), most)
     total = GAN_STEPS if at.adversarial else STEPS[at.dims]
     settings = {
         "data.steps_per_epoch": steps,
@@ -194,7 +195,7 @@ def length(at: Situation) -> Part:
         "data.max_epochs": math.ceil(total / steps),
     }
     ending = "until max_time" if at.seconds else f"{total} steps"
-    return Part("length", settings, f"{ending}, in epochs of {steps} steps so that validation takes a tenth")
+    return Part("length", settings, f"{ending}, in epochs of {steps} steps so that validation takes a tenth at most")
 
 
 RULES: tuple[Callable[[Situation], Part | None], ...] = (

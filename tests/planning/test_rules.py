@@ -155,12 +155,16 @@ def test_offsets_span_an_object_and_reach_from_its_ends_at_first():
     assert (found["framework.criterion.extent"], found["framework.clustering.min_size"]) == (128, 253)
 
 
-@pytest.mark.parametrize(("given", "steps"), [({"batch_size": 8}, 27), ({"batch_size": 1}, 214), ({"batch_size": 64}, 25)])
+@pytest.mark.parametrize(("given", "steps"), [({"batch_size": 8}, 100), ({"batch_size": 1}, 214), ({"batch_size": 64}, 100)])
 def test_an_epoch_is_long_enough_for_validation_to_take_a_tenth(given, steps):
     found = settings(given=list(given), settings=given)
     assert (found["data.steps_per_epoch"], found["data.validation_limit"]) == (steps, 64)
     assert found["data.max_epochs"] == math.ceil(4000 / steps)
     assert found["data.validation_patches"] == 16
+
+
+def test_epochs_of_stacks_are_short_for_their_steps_are_slow():
+    assert settings(facts=STACK, dims=3, given=["batch_size"], settings={"batch_size": 2})["data.steps_per_epoch"] == 27
 
 
 def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():
