@@ -101,9 +101,10 @@ def _is_class(array: np.ndarray) -> bool:
 
 def _objects(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the pixels of each numbered object, and the lateral diagonal of its bounding box in pixels."""
+    labels = np.maximum(np.nan_to_num(labels), 0)
     if labels.max() > labels.size:  # numbers with large gaps
-        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-    labels = np.maximum(labels, 0).astype(np.int32, copy=False)
+        labels = np.searchsorted(np.unique(np.append(labels, 0)), labels)
+    labels = labels.astype(np.int32, copy=False)
     areas = np.bincount(labels.ravel())[1:]
     lengths = [float(np.hypot(*(part.stop - part.start for part in box[-2:]))) for box in ndimage.find_objects(labels) if box]
     return areas[areas > 0].astype(float), np.array(lengths)

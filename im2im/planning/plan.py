@@ -32,6 +32,11 @@ class Plan:
         """All settings by key."""
         return {key: value for part in self.parts for key, value in part.settings.items()}
 
+    def without(self, given: Collection[str]) -> "Plan":
+        """Leave out what somebody gave, see :func:`untouched`."""
+        parts = [replace(part, settings=untouched(part.settings, given)) for part in self.parts]
+        return replace(self, parts=[part for part in parts if part.settings])
+
     def lines(self) -> list[str]:
         """Give a line for each part: settings and reason."""
         return [

@@ -32,7 +32,8 @@ def patches(at: Situation) -> Part:
     """Choose the size and number of patches, and where they lie."""
     size, why = _size(at)
     pixels = math.prod(size)
-    batch = round((AREA[at.kind] if at.dims == 2 and not at.adversarial else AREA["intensities"] if at.dims == 2 else VOLUME) / pixels)
+    wanted = VOLUME if at.dims == 3 else AREA["intensities" if at.adversarial else at.kind]
+    batch = round(wanted / pixels)
     settings: dict[str, Any] = {"patch_size": size, "batch_size": min(max(batch, BATCHES[0]), BATCHES[1])}
     if at.framework == "cyclegan":
         settings["batch_size"] = min(settings["batch_size"], 4)  # four networks learn at a time
@@ -53,8 +54,8 @@ def _size(at: Situation) -> tuple[list[int], str]:
     if at.flat:
         return [min(8, smallest[0]), *(_within(160, side) for side in smallest[-2:])], "thin, for planes lie far apart"
     if at.dims == 3:
-        voxel, depth = at.facts["voxel_size"], 32 if at.kind != "intensities" else 16
-        planes = 2 ** round(math.log2(depth * 1.4 * voxel[-1] / voxel[0])) if at.kind != "intensities" else depth
+        voxel = at.facts["voxel_size"]
+        planes = 16 if at.kind == "intensities" else 2 ** round(math.log2(45 * voxel[-1] / voxel[0]))  # 64 pixels are about as long
         return [_within(min(planes, 32), smallest[0], 8), *(_within(64, side) for side in smallest[-2:])], "cubes that fit into memory"
     if at.kind == "intensities" and at.adversarial:
         side = GENERATED_PATCH if min(smallest) >= 1.5 * GENERATED_PATCH else PATCH

@@ -17,6 +17,7 @@ from im2im.planning.fingerprint import fingerprint
 from im2im.planning.plan import Plan, make_plan, overrides, read_plan
 from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
+from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
 from im2im.settings import settle_length
 
@@ -54,6 +55,8 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
 def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
     """Make the plan of a training, or read it from ``plan.file``, and print it.
 
+    Nothing is measured where something else started several processes: each plans for itself, and all must plan the same.
+
     Args:
         cfg: Composed without a plan; its ``max_time`` is settled.
         given: Keys and groups that the command line or an experiment sets; they are never touched.
@@ -61,7 +64,7 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
         compose: Composes the configuration with further settings.
     """
     if cfg.plan.file is not None:
-        plan = read_plan(Path(str(cfg.plan.file)).expanduser())
+        plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given)
     else:
         plan = make_plan(_situation(cfg, given, choices, compose), given)
     for line in plan.lines():
@@ -92,6 +95,6 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         paired=data.paired,
         classes=len(cfg.task.get("classes", [])),
         seconds=None if cfg.max_time is None else seconds_of(cfg.max_time),
-        measure=measure if "network.channels" not in given and "network" not in given else None,
+        measure=None if started_together() or {"network", "network.channels"} & set(given) else measure,
         settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
     )

@@ -30,6 +30,29 @@ def test_an_edited_plan_is_given_again(folders, im2im, tmp_path):
     assert yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"] == "mine"
 
 
+def test_what_the_command_line_says_wins_over_a_given_plan(folders, im2im, tmp_path):
+    settings = "{network.upsampling: linear, network.channels: 3, learning_rate: 0.5}"
+    (tmp_path / "mine.yaml").write_text(f"plan: {{network: {{reason: mine, settings: {settings}}}}}")
+    sizes = [
+        "network=unet",
+        "network.channels=[2,4]",
+        "network.strides=[2]",
+        "patch_size=[16,16]",
+        "batch_size=2",
+        "data.steps_per_epoch=2",
+    ]
+    config = OmegaConf.load(im2im(f"data.root={folders}", "plan=mine.yaml", "learning_rate=0.001", *SHORT, *sizes) / "config.yaml")
+    assert (config.network.channels, config.learning_rate) == ([2, 4], 0.001)  # the unet has no upsampling to set
+
+
+@pytest.mark.parametrize(("together", "told"), [(False, True), (True, False)])
+def test_processes_that_plan_side_by_side_measure_nothing(folders, im2im, monkeypatch, together, told):
+    monkeypatch.setattr("im2im.planning.training.started_together", lambda: together)
+    given = [one for one in TINY if not one.startswith("network.channels")]
+    run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *given, "patch_size=[16,16]")
+    assert ("s a step here" in yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"]) == told
+
+
 def test_a_run_goes_on_and_predicts_as_it_was_planned(folders, im2im):
     run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *TINY)
     before = (run / "plan.yaml").read_text()
