@@ -144,11 +144,16 @@ def quoted(text: str | Path) -> str:
     return "'" + str(text).replace("'", "\\'") + "'"
 
 
-def given_keys() -> list[str]:
-    """List the keys and groups that the command line or its experiment sets; none in a further process of a training."""
-    if not HydraConfig.initialized():
-        return []
-    hydra = HydraConfig.get()
+def given_keys(hydra: Any = None) -> list[str]:
+    """List the keys and groups that the command line or its experiment sets; none in a further process of a training.
+
+    Args:
+        hydra: Hydra's own settings of a sweep; those of this job unless given.
+    """
+    if hydra is None:
+        if not HydraConfig.initialized():
+            return []
+        hydra = HydraConfig.get()
     keys = [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in hydra.overrides.task]
     experiment, stored = hydra.runtime.choices.get("experiment"), ConfigStore.instance().repo.get("experiment", {})
     if node := stored.get(f"{experiment}.yaml"):

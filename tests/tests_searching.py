@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 from optuna.trial import TrialState
 
 from im2im.search.halving import Rungs
@@ -20,7 +19,7 @@ WHOLE = Rungs((4,), 3)
 
 
 def trials_in(url, trials=20, space=SPACE, name="tpe", seed=0, directions=("maximize",)) -> Trials:
-    study, _ = open_study(url, "search", optuna.pruners.NopPruner(), directions)
+    study, _ = open_study(url, "search", directions)
     found = Trials(study, space, trials)
     study.sampler = sampler(name, seed)
     return found

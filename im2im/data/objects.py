@@ -43,6 +43,24 @@ class AroundObjects:
         return ObjectPlan(entries, target, sampling, store)
 
 
+def measure_objects(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measure all objects of an image.
+
+    Args:
+        labels: (Z)YX, a number above 0 for each object; numbers may have gaps of any size, NaN is background.
+
+    Returns:
+        The pixels of each object, and the lengths of its bounding box along (Z)YX as (objects, axes).
+    """
+    numbered = np.maximum(np.nan_to_num(labels), 0)
+    if numbered.max(initial=0) > numbered.size:  # numbers with large gaps
+        numbered = np.searchsorted(np.unique(np.append(numbered, 0)), numbered)
+    numbered = numbered.astype(np.int32, copy=False)
+    counts = np.bincount(numbered.ravel())[1:]
+    lengths = [[part.stop - part.start for part in box] for box in ndimage.find_objects(numbered) if box]
+    return counts[counts > 0], np.array(lengths, int).reshape(-1, labels.ndim)
+
+
 class ObjectPlan:
     """Takes the objects in turn, in another order each time where an epoch has a fixed number of steps.
 

@@ -9,6 +9,7 @@ import torch
 from scipy import ndimage
 
 from im2im.data.datamodule import ImageData
+from im2im.data.objects import measure_objects
 from im2im.io.image import Image
 from im2im.memory import free_memory
 
@@ -77,15 +78,15 @@ def _similarity(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray]) ->
 def _labels(arrays: Sequence[np.ndarray], numbered: bool) -> dict[str, Any]:
     """Foreground, classes, how many objects there are and how large."""
     pixels = [np.bincount(array.ravel().astype(np.int64)) if not numbered and _is_class(array) else None for array in arrays]
-    found = [_objects(array if numbered else ndimage.label(array > 0)[0]) for array in arrays]
+    found = [measure_objects(array if numbered else ndimage.label(array > 0)[0]) for array in arrays]
     areas = np.concatenate([areas for areas, _ in found])
-    lengths = np.concatenate([lengths for _, lengths in found])
+    diagonals = np.concatenate([np.hypot(*lengths[:, -2:].T) for _, lengths in found])
     facts: dict[str, Any] = {"foreground": round(float(np.mean([np.count_nonzero(array > 0) / array.size for array in arrays])), 4)}
     facts["objects"] = {"in each image": int(np.median([len(areas) for areas, _ in found]))}
     if len(areas):
         facts["objects"] |= {
             "width": round(float(np.median(areas)) ** (1 / arrays[0].ndim), 1),
-            "length": round(float(np.median(lengths)), 1),
+            "length": round(float(np.median(diagonals)), 1),
             "area": round(float(np.median(areas)), 1),
             "small": round(float(np.percentile(areas, SMALL)), 1),
         }
@@ -97,17 +98,6 @@ def _labels(arrays: Sequence[np.ndarray], numbered: bool) -> dict[str, Any]:
 
 def _is_class(array: np.ndarray) -> bool:
     return bool(array.min() >= 0 and array.max() < MOST_CLASSES)
-
-
-def _objects(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the pixels of each numbered object, and the lateral diagonal of its bounding box in pixels."""
-    labels = np.maximum(np.nan_to_num(labels), 0)
-    if labels.max() > labels.size:  # numbers with large gaps
-        labels = np.searchsorted(np.unique(np.append(labels, 0)), labels)
-    labels = labels.astype(np.int32, copy=False)
-    areas = np.bincount(labels.ravel())[1:]
-    lengths = [float(np.hypot(*(part.stop - part.start for part in box[-2:]))) for box in ndimage.find_objects(labels) if box]
-    return areas[areas > 0].astype(float), np.array(lengths)
 
 
 def _plane_distance(arrays: Sequence[np.ndarray]) -> float:

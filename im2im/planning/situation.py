@@ -37,7 +37,7 @@ class Situation:
         paired: Whether source and target are matched.
         classes: How many there are; all values above 0 of a target are one class where there are two.
         seconds: Of the training, where ``max_time`` gives them.
-        measure: Gives the seconds of a forward and backward pass of a batch for settings so far and a number of channels.
+        measure: Gives for settings so far the function from a width to the seconds of a forward and backward pass of a batch.
         settings: Of the rules before; patch_size and batch_size as well where somebody gave them.
     """
 
@@ -49,7 +49,7 @@ class Situation:
     paired: bool = True
     classes: int = 0
     seconds: float | None = None
-    measure: Callable[[Mapping[str, Any], int], float] | None = None
+    measure: Callable[[Mapping[str, Any]], Callable[[int], float]] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property

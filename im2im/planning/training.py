@@ -27,7 +27,7 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 
 def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan | None]:
-    """Plan a new training on images on disk, unless it is an experiment, and compose its configuration anew with what nobody gave.
+    """Plan a training, see :func:`is_planned`, and compose its configuration anew with what nobody gave.
 
     Args:
         cfg: Composed without a plan; its length is settled.
@@ -36,12 +36,9 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
     Returns:
         The configuration and the plan; the same configuration and None where nothing is planned.
     """
-    on_disk = cfg.data.get("root") is not None
-    if not cfg.plan or not on_disk or cfg.run is not None or cfg.init is not None or not HydraConfig.initialized():
+    if not HydraConfig.initialized() or not is_planned(cfg, given, HydraConfig.get().runtime.choices):
         return cfg, None
     told = HydraConfig.get()
-    if told.runtime.choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given):
-        return cfg, None  # a complete setting of its own
 
     def compose(settings: Sequence[str]) -> DictConfig:
         composed = hydra.compose(told.job.config_name, [*settings, *told.overrides.task])
@@ -50,6 +47,19 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
 
     plan = plan_training(cfg, given, told.runtime.choices, compose)
     return compose(overrides(plan.settings)), plan
+
+
+def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str]) -> bool:
+    """Tell whether a training is planned: a new one on images on disk that is no experiment, which is a complete setting of its own.
+
+    Args:
+        cfg: Composed without a plan.
+        given: Keys and groups that the command line or an experiment sets; ``plan`` among them plans an experiment as well.
+        choices: Options by group.
+    """
+    new_on_disk = cfg.data.get("root") is not None and cfg.run is None and cfg.init is None
+    complete = choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given)
+    return bool(cfg.plan) and new_on_disk and not complete
 
 
 def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
@@ -80,10 +90,10 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
     device = torch.device("cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu")
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
 
-    def measure(settings: Mapping[str, Any], width: int) -> float:
-        wanted = compose(overrides({**settings, "network.channels": width, "in_channels": channels, "out_channels": 1}))
+    def measure(settings: Mapping[str, Any]) -> Callable[[int], float]:
+        wanted = compose(overrides({**settings, "in_channels": channels, "out_channels": 1}))
         shape = (wanted.batch_size, channels, *wanted.patch_size)
-        return pass_seconds(build(wanted.network), shape, device, str(precision))
+        return lambda width: pass_seconds(build(wanted.network, channels=width), shape, device, str(precision))
 
     sizes = {key: cfg[key] for key in ("patch_size", "batch_size") if key in given}
     return Situation(

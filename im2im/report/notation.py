@@ -108,6 +108,12 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
+def days(seconds: float) -> str:
+    """Seconds as ``00:00:03:20``, days first, as ``max_time`` is written; at least one second."""
+    whole = max(int(seconds), 1)
+    return f"{whole // 86400:02d}:{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
 def seconds_of(text: str) -> float:
     """Read DD:HH:MM:SS.
 

@@ -18,19 +18,22 @@ from omegaconf import DictConfig
 from im2im.building import build
 from im2im.data.datamodule import ImageData
 from im2im.planning.fingerprint import fingerprint
+from im2im.planning.plan import overrides
+from im2im.planning.training import Compose
 from im2im.search import proposals
 from im2im.search.budget import budget, lengths, share
 from im2im.search.folds import everything, write_folds
 from im2im.search.halving import Rungs
+from im2im.search.planned import plan_search
 from im2im.search.results import table_of, write_results
 from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
-from im2im.search.space import given, read_space, write_space
-from im2im.search.storage import STORAGE, kept_pace, kept_space, kept_starts, open_study, shown, write_down
+from im2im.search.space import given, read_space, space_of, write_space
+from im2im.search.storage import STORAGE, kept_pace, kept_plan, kept_space, kept_starts, open_study, shown, write_down
 from im2im.search.telling import rank_search
 from im2im.search.trainings import Launch, Trainings
 from im2im.search.trials import Trials
-from im2im.settings import settle_search_length
+from im2im.settings import given_keys, settle_search_length
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +41,14 @@ SEARCHES = "multirun/search.sqlite"  # all of them, unless another storage is gi
 AMOUNTS = {f"search.{name}" for name in ("trials", "hours", "max_failures", "parallel", "retrain", "storage", "name", "space")}
 
 
-def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[str, Any]:
+def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch, compose: Compose) -> dict[str, Any]:
     """Search, then write what was found.
 
     Args:
         cfg: Composed from the command line, without what is searched.
         arguments: Of the command line.
         launch: Runs jobs of the settings given, together.
+        compose: Composes the configuration of such a job.
 
     Returns:
         The metrics of the best run.
@@ -58,11 +62,12 @@ def conduct(cfg: DictConfig, arguments: Sequence[str], launch: Launch) -> dict[s
     url, data = cfg.search.storage or f"sqlite:///{Path(SEARCHES).absolute()}", build(cfg.data.module)
     require_images(cfg, Counter(str(pair.split) for pair in data.pairs))
     os.environ[STORAGE] = url  # for the trainings; a configuration would show its password
-    trials = opened(cfg, url, settings, swept, data)
+    cfg, trials = opened(cfg, url, settings, swept, data, compose)
     trials.repeat_killed()
     write_space(folder / "space.yaml", trials.space, json.loads(trials.study.user_attrs["fingerprint"]))
     hours = budget(cfg, pace(cfg, trials), any(setting.startswith("max_epochs=") for setting in settings))
-    trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours)
+    plan = kept_plan(trials.study)
+    trainings = Trainings(cfg, settings, trials.study.study_name, write_folds(cfg, data, folder), launch, hours, plan)
     metrics = [str(cfg.quality.monitor), "seconds_per_megavoxel"]
     search = Search(trials, _rungs(cfg), cfg.search.parallel, hours.end, cfg.search.max_failures, metrics)
     try:
@@ -96,18 +101,33 @@ def require_images(cfg: DictConfig, splits: Mapping[str, int]) -> None:
             raise ValueError(f"{missing}; give some to {split} by a folder, a table or data.splits, or {drawn}{folds}")
 
 
-def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData) -> Trials:
-    """Begin a search, or go on with the same one: its space is the one that it began with."""
+def opened(
+    cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[str, str], data: ImageData, compose: Compose
+) -> tuple[DictConfig, Trials]:
+    """Begin a search, or go on with the same one: plan and space are those that it began with.
+
+    Returns:
+        The configuration as planned, and the trials.
+    """
     directions = ["maximize" if cfg.quality.mode == "max" else "minimize", *(["minimize"] if cfg.search.speed else [])]
     asked = _digest([sorted(swept.items()), _edited(cfg), str(cfg.quality.monitor), directions])
     name = cfg.search.name or study_name(str(cfg.hydra.runtime.choices.task), settings, asked, data)
-    study, new = open_study(url, name, pruner(cfg.search.pruner, lengths(cfg).epochs[0], cfg.max_epochs), directions)
+    study, new = open_study(url, name, directions)
     try:
         space = None if new else kept_space(study, asked)
         begins = space is None
+        if begins:
+            searched = {key for one in space_of({**_edited(cfg), **swept}) for key in one.keys}
+            plan = plan_search(cfg, settings, searched | set(given_keys(cfg.hydra)), compose)
+        else:
+            plan = kept_plan(study)
+        if plan:
+            cfg = compose([*overrides(plan), *settings])
+            settle_search_length(cfg)
         if space is None:
             facts, space, starts = _proposed(cfg, swept, {one.partition("=")[0].lstrip("+") for one in (*settings, *swept)}, data)
-            write_down(study, fingerprint=facts, starts=starts, asked=asked)
+            write_down(study, plan=plan, fingerprint=facts, starts=starts, asked=asked)
+        study.pruner = pruner(cfg.search.pruner, lengths(cfg).epochs[0], cfg.max_epochs)
         trials = Trials(study, space, cfg.search.trials)
         study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
     except BaseException:
@@ -124,7 +144,7 @@ def opened(cfg: DictConfig, url: str, settings: Sequence[str], swept: Mapping[st
         write_down(study, space=space)  # last: other workers wait for it
     done = len(trials.counted())
     log.info("search %s in %s: %s", name, shown(url), f"{done} of {trials.total} trials are done" if done else f"{trials.total} trials")
-    return trials
+    return cfg, trials
 
 
 def study_name(task: str, settings: Sequence[str], asked: str, data: ImageData) -> str:

@@ -141,10 +141,21 @@ def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bo
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys((chosen, *((*NETWORKS, *flat) if others else ()))):
         group = [f"network={name}"] if others else []
-        variants = VARIANTS.get(name, {})
+        variants = {**VARIANTS.get(name, {}), **(_scaled(cfg) if name == chosen else {})}
         order = sorted(variants, key=lambda variant: variant == "wide") if small else list(variants)
         found |= {name: group, **{f"{name}, {variant}": [*group, *variants[variant]] for variant in order}}
     return found if len(found) > 1 else {}
+
+
+def _scaled(cfg: DictConfig) -> dict[str, list[str]]:
+    """Vary the chosen network from the width and depth that it has; nothing where it has neither as one number."""
+    width, depth = OmegaConf.select(cfg, "network.channels"), OmegaConf.select(cfg, "network.depth")
+    scaled: dict[str, list[str]] = {}
+    if isinstance(width, int) and width > 1:
+        scaled |= {"wide": [f"network.channels={3 * width // 2}"], "narrow": [f"network.channels={width // 2}"]}
+    if isinstance(depth, int) and depth > 1:
+        scaled["shallow"] = [f"network.depth={depth - 1}"]
+    return scaled
 
 
 def _given(fixed: Collection[str], touched: Collection[str]) -> bool:

@@ -63,21 +63,21 @@ def shown(url: str) -> str:
     return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", url)
 
 
-def open_study(url: str, name: str, pruner: optuna.pruners.BasePruner, directions: Sequence[str]) -> tuple[Study, bool]:
+def open_study(url: str, name: str, directions: Sequence[str]) -> tuple[Study, bool]:
     """Begin a study, or go on with the one of this name; tell whether it is new, which it is for one worker alone."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     opened = storage(url)
     try:
         wanted = [StudyDirection[one.upper()] for one in directions]
-        study, new = optuna.create_study(storage=opened, study_name=name, pruner=pruner, directions=wanted), True
+        study, new = optuna.create_study(storage=opened, study_name=name, directions=wanted), True
         study.set_user_attr("worker", identity())
     except optuna.exceptions.DuplicatedStudyError:
-        study, new = optuna.load_study(storage=opened, study_name=name, pruner=pruner), False
+        study, new = optuna.load_study(storage=opened, study_name=name), False
     return study, new
 
 
 def write_down(study: Study, **facts: Any) -> None:
-    """Keep what a study was begun with, for all workers: fingerprint, trials to start with, what was asked for, pace, and its space."""
+    """Keep what a study was begun with, for all workers: plan, fingerprint, first trials, what was asked for, pace, and its space."""
     for name, fact in facts.items():
         study.set_user_attr(name, json.dumps(fact))
 
@@ -85,6 +85,11 @@ def write_down(study: Study, **facts: Any) -> None:
 def kept_starts(study: Study) -> list[dict[str, Any]]:
     """Give the trials that a study begins with."""
     return json.loads(study.user_attrs["starts"])
+
+
+def kept_plan(study: Study) -> dict[str, Any]:
+    """Give the settings that all trials of a study start from."""
+    return json.loads(study.user_attrs.get("plan", "{}"))
 
 
 def kept_pace(study: Study) -> float | None:

@@ -44,7 +44,7 @@ class SearchSweeper(Sweeper):
         announce(self.config, mode="search")
         from im2im.search.conduct import conduct
 
-        return conduct(self.config, [one for one in arguments if not _names_storage(one)], self.train)
+        return conduct(self.config, [one for one in arguments if not _names_storage(one)], self.train, self.composed)
 
     def train(self, batch: Sequence[Sequence[str]]) -> list[JobReturn]:
         """Launch trainings together; gives what came of each: errors, settings that do not compose and jobs that were killed too."""
@@ -60,12 +60,16 @@ class SearchSweeper(Sweeper):
             returns = iter([_failed(LostJobError(f"the launcher lost it: {type(error).__name__}: {error}")) for _ in fine])
         return [next(returns) if error is None else _failed(error) for error in errors]
 
-    def _error_of(self, arguments: Sequence[str]) -> Exception | None:
-        """Compose a job, which launchers do outside of what they catch; gives what is wrong with it."""
+    def composed(self, arguments: Sequence[str]) -> DictConfig:
+        """Compose the configuration of a job, with Hydra's own settings in it."""
         assert self.hydra_context is not None
         assert self.config is not None
+        return self.hydra_context.config_loader.load_sweep_config(self.config, list(arguments))
+
+    def _error_of(self, arguments: Sequence[str]) -> Exception | None:
+        """Compose a job, which launchers do outside of what they catch; gives what is wrong with it."""
         try:
-            self.hydra_context.config_loader.load_sweep_config(self.config, list(arguments))
+            self.composed(arguments)
         except HydraException as error:
             return error
         return None

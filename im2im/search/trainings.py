@@ -4,7 +4,7 @@ import logging
 import math
 import shutil
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from im2im.memory import out_of_memory
+from im2im.report.notation import days
 from im2im.search.budget import Budget, lengths
+from im2im.search.planned import of_trial
 from im2im.search.search import Job, Outcome
 from im2im.settings import quoted
 
@@ -38,10 +40,21 @@ class Trainings:
         folds: A splits.csv for each fold; none for one training with the images as they are divided.
         launch: Runs jobs of the settings given, together.
         budget: How long trainings may last.
+        plan: Settings that all trials start from, and which yield to all others.
     """
 
-    def __init__(self, cfg: DictConfig, settings: Sequence[str], study: str, folds: Sequence[Path], launch: Launch, budget: Budget) -> None:
-        self.cfg, self.settings, self.study, self.launch, self.budget = cfg, list(settings), study, launch, budget
+    def __init__(
+        self,
+        cfg: DictConfig,
+        settings: Sequence[str],
+        study: str,
+        folds: Sequence[Path],
+        launch: Launch,
+        budget: Budget,
+        plan: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.cfg, self.study, self.launch, self.budget, self.plan = cfg, study, launch, budget, plan or {}
+        self.settings = [one for one in settings if one.partition("=")[0] not in ("plan", "plan.file")]
         self.folds: Sequence[Path | None] = folds or [None]
         self.folder = Path(cfg.hydra.sweep.dir).absolute()
 
@@ -101,7 +114,8 @@ class Trainings:
             for key in ("monitor", "mode")
         ]
         group = [f"++logger.wandb.group={quoted(self.study)}"] if "wandb" in self.cfg.logger else []
-        return [*self.settings, *job.settings, "search.storage=null", "plan=none", f"max_epochs={epochs}", *chosen_by, *group]
+        planned = of_trial(self.plan, job.settings, self.cfg.hydra.runtime.choices) if self.plan else []
+        return [*planned, *self.settings, *job.settings, "search.storage=null", "plan=none", f"max_epochs={epochs}", *chosen_by, *group]
 
     def score(self, job: Job, place: Path, others: Sequence[str] = ()) -> dict[str, Any]:
         """Score a trained job on the test images in a folder that holds a copy of it; trained first where it does not.
@@ -167,7 +181,4 @@ def _reason(error: Any) -> str:
 
 
 def _written(seconds: float) -> str:
-    if seconds == math.inf:
-        return "null"
-    whole = max(int(seconds), 1)
-    return f"'{whole // 86400:02d}:{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}'"
+    return "null" if seconds == math.inf else quoted(days(seconds))

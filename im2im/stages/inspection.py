@@ -13,6 +13,7 @@ from scipy import ndimage
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.known import known
+from im2im.data.objects import measure_objects
 from im2im.data.patches import Anywhere
 from im2im.stages.findings import Finding
 from im2im.tasks.base import Task
@@ -62,9 +63,7 @@ def describe_labels(labels: np.ndarray) -> dict[str, Any]:
     values = np.unique(clean[inside])
     fractional = clean[clean != np.round(clean)]
     pairs = inside[..., 1:] & inside[..., :-1]
-    numbered = np.zeros(clean.shape, np.int32)
-    numbered[inside] = np.searchsorted(values, clean[inside]) + 1
-    extents = [[part.stop - part.start for part in box] for box in ndimage.find_objects(numbered)]
+    _, extents = measure_objects(clean)
     return {
         "low": float(clean.min(initial=0)),
         "high": float(clean.max(initial=0)),
@@ -74,7 +73,7 @@ def describe_labels(labels: np.ndarray) -> dict[str, Any]:
         "foreground": float(inside.mean()),
         "alike": float((clean[..., 1:] == clean[..., :-1])[pairs].mean()) if pairs.any() else 1.0,
         "parts": int(ndimage.label(inside)[1]) if len(values) == 1 else 0,
-        "extent": np.percentile(extents, LARGE, axis=0).tolist() if extents else [],
+        "extent": np.percentile(extents, LARGE, axis=0).tolist() if len(extents) else [],
     }
 
 

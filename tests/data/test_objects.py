@@ -8,7 +8,7 @@ from im2im.data.augment import Augmentation
 from im2im.data.dataset import Cutter, TrainingPatches
 from im2im.data.fitting import fitted
 from im2im.data.index import Entry
-from im2im.data.objects import AroundObjects, ObjectPlan, object_middles, region_around
+from im2im.data.objects import AroundObjects, ObjectPlan, measure_objects, object_middles, region_around
 from im2im.data.patches import Anywhere, Sampling, random_region
 from im2im.data.side import Side
 from im2im.io.image import Image
@@ -129,3 +129,16 @@ def test_where_objects_are_is_found_once(tmp_path):
     closed = Image(image.path, image.shape, image.dtype, image.axes, lambda region: pytest.fail("read again"))
     again = ObjectPlan([Entry("a", closed, closed)], one, Sampling((4, 4), 2), Store(tmp_path / NAME)).places
     assert [middle for _, middle in places] == [middle for _, middle in again] == [(11, 21)]
+
+
+@pytest.mark.parametrize("last", [3, 9, 10**9])
+def test_objects_are_measured_whatever_their_numbers(last):
+    labels = np.zeros((8, 20))
+    labels[1:3, 2:7], labels[5:8, 10:11], labels[0, 0] = 2, last, np.nan
+    counts, lengths = measure_objects(labels)
+    assert (counts.tolist(), lengths.tolist()) == ([10, 3], [[2, 5], [3, 1]])
+
+
+def test_an_image_without_objects_has_no_lengths():
+    counts, lengths = measure_objects(np.zeros((2, 8, 8), np.uint16))
+    assert (counts.size, lengths.shape) == (0, (0, 3))

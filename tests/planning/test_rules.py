@@ -86,12 +86,12 @@ def test_what_is_like_its_target_is_corrected_rather_than_made_anew():
 @pytest.mark.parametrize(("seconds", "channels"), [(600, 16), (6000, 32), (60, 8)])
 def test_the_network_is_as_wide_as_the_time_allows_enough_steps(seconds, channels):
     pace = {32: 0.6, 16: 0.2, 8: 0.1}
-    assert settings(seconds=seconds, measure=lambda _, width: pace[width])["network.channels"] == channels
+    assert settings(seconds=seconds, measure=lambda _: pace.get)["network.channels"] == channels
 
 
 def test_a_step_against_discriminators_passes_more_networks():
-    def measure(_, width):
-        return {32: 0.2, 16: 0.05, 8: 0.02}[width]
+    def measure(_):
+        return {32: 0.2, 16: 0.05, 8: 0.02}.get
 
     assert settings(seconds=600, measure=measure)["network.channels"] == 32
     assert settings(seconds=600, measure=measure, framework="pix2pix")["network.channels"] == 16
@@ -100,11 +100,12 @@ def test_a_step_against_discriminators_passes_more_networks():
 
 def test_without_a_time_the_network_is_one_that_trains_in_twenty_minutes():
     pace = {32: 0.6, 16: 0.4, 8: 0.1}
-    assert settings(measure=lambda _, width: pace[width])["network.channels"] == 16
+    assert settings(measure=lambda _: pace.get)["network.channels"] == 16
 
 
-def test_intensities_are_learnt_by_squared_error_and_correlation():
+def test_intensities_are_learnt_by_squared_error_and_those_unlike_the_source_by_correlation_too():
     assert settings()["criterion"] == "mse_correlation"
+    assert settings(facts={"similarity": 0.8})["criterion"] == "mse"  # whose scale is known
     assert "criterion" not in settings(framework="pix2pix")
 
 

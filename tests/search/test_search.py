@@ -2,7 +2,6 @@ import itertools
 import math
 import time
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 from tests_searching import search, states, train, train_one, trials_in
@@ -59,7 +58,7 @@ def test_the_default_is_trained_to_its_end_whatever_others_reach(url):
 
 @pytest.mark.parametrize("total", [4, 5])  # the search ends before it can put them together, or after
 def test_changes_that_helped_are_tried_together(total, url):
-    study, _ = open_study(url, "search", optuna.pruners.NopPruner(), ["maximize"])
+    study, _ = open_study(url, "search", ["maximize"])
     found = Trials(study, {"x": "interval(-5,5)", "y": "interval(-5,5)", "z": "interval(-5,5)"}, total)
     default = {"x": 0.0, "y": 0.0, "z": 0.0}
     found.plan([default, {**default, "x": 1.0}, {**default, "y": 2.0}, {**default, "z": -1.0}], default=True)

@@ -17,7 +17,7 @@ import sys, time, optuna
 sys.path.insert(0, {root!r})
 from im2im.search.storage import open_study
 time.sleep(max(0, {at} - time.time()))
-print(open_study({url!r}, "search", optuna.pruners.NopPruner(), ["maximize"])[1])
+print(open_study({url!r}, "search", ["maximize"])[1])
 """
 
 
@@ -25,7 +25,7 @@ TAKING_OVER = """
 import sys, time, optuna
 sys.path.insert(0, {root!r})
 from im2im.search.storage import kept_space, open_study, write_down
-study, _ = open_study({url!r}, "search", optuna.pruners.NopPruner(), ["maximize"])
+study, _ = open_study({url!r}, "search", ["maximize"])
 time.sleep(max(0, {at} - time.time()))
 space = kept_space(study, "asked")
 print(space is None)
@@ -35,7 +35,7 @@ write_down(study, space={{"x": "interval(0,1)"}})
 
 
 def opened(url):
-    return open_study(url, "search", optuna.pruners.NopPruner(), ["maximize"])
+    return open_study(url, "search", ["maximize"])
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
