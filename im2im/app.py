@@ -217,7 +217,7 @@ def save(cfg: DictConfig, plan: Any = None) -> None:
     from im2im.saved import resolved
 
     if plan is not None:
-        plan.write(Path(cfg.output_dir) / "plan.yaml")
+        plan.write(Path(cfg.output_dir))
     with replacing(Path(cfg.output_dir) / "config.yaml") as path:
         path.write_text(OmegaConf.to_yaml(OmegaConf.create({**resolved(cfg), **({"run": None} if goes_on(cfg) else {})})))
 

@@ -12,6 +12,7 @@ from im2im.planning.rules import RULES
 from im2im.planning.situation import Part, Situation
 
 FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
+FILE = "plan.yaml"  # in the run folder
 HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"
 
 
@@ -44,13 +45,13 @@ class Plan:
             for part in self.parts
         ]
 
-    def write(self, path: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Write settings, reasons and facts as YAML."""
         content = {
             "plan": {part.name: {"reason": part.reason, "settings": part.settings} for part in self.parts},
             "facts": dict(self.facts),
         }
-        with replacing(path) as place:
+        with replacing(folder / FILE) as place:
             place.write_text(HEAD + yaml.safe_dump(content, sort_keys=False, width=140))
 
 
@@ -68,16 +69,18 @@ def read_plan(path: Path) -> Plan:
     return Plan(parts)
 
 
-def make_plan(situation: Situation, given: Collection[str]) -> Plan:
+def make_plan(situation: Situation, given: Collection[str], fixed: Mapping[str, Part | None] | None = None) -> Plan:
     """Apply the rules one after the other; what somebody gave stays as it is.
 
     Args:
         situation: What the rules look at.
         given: Keys and groups that the command line or an experiment sets.
+        fixed: Parts, or none, that take the place of those of the rules of that name.
     """
     parts: list[Part] = []
     for rule in RULES:
-        if (part := rule(situation)) is None:
+        part = fixed[rule.__name__] if fixed and rule.__name__ in fixed else rule(situation)
+        if part is None:
             continue
         if settings := untouched(part.settings, given):
             parts.append(replace(part, settings=settings))

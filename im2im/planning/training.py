@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from im2im.building import build
+from im2im.checkpoint import find, folder_of
 from im2im.data.datamodule import ImageData
 from im2im.hardware import choose_precision
 from im2im.planning.fingerprint import fingerprint
-from im2im.planning.plan import Plan, make_plan, overrides, read_plan
-from im2im.planning.situation import Situation
+from im2im.planning.plan import FILE, Plan, make_plan, overrides, read_plan
+from im2im.planning.situation import Part, Situation
 from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
@@ -57,9 +59,10 @@ def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         given: Keys and groups that the command line or an experiment sets; ``plan`` among them plans an experiment as well.
         choices: Options by group.
     """
-    new_on_disk = cfg.data.get("root") is not None and cfg.run is None and cfg.init is None
+    trains = cfg.mode._target_.rpartition(".")[2] in ("train", "check")
+    new_on_disk = cfg.data.get("root") is not None and cfg.run is None
     complete = choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given)
-    return bool(cfg.plan) and new_on_disk and not complete
+    return bool(cfg.plan) and trains and new_on_disk and not complete
 
 
 def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
@@ -76,10 +79,20 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
     if cfg.plan.file is not None:
         plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given)
     else:
-        plan = make_plan(_situation(cfg, given, choices, compose), given)
+        plan = make_plan(_situation(cfg, given, choices, compose), given, _of_weights(cfg))
     for line in plan.lines():
         log.info("plan: %s", line)
     return plan
+
+
+def _of_weights(cfg: DictConfig) -> dict[str, Part | None]:
+    """Give the parts that weights of another run fit to, as that was planned; None where it was not, so that the defaults stay."""
+    if cfg.init is None:
+        return {}
+    folder = folder_of(find(cfg.init, key="init"))
+    parts = read_plan(folder / FILE).parts if folder is not None and (folder / FILE).is_file() else []
+    earlier = {part.name: replace(part, reason=f"as in {cfg.init}") for part in parts}
+    return {name: earlier.get(name) for name in ("network", "objects")}
 
 
 def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:
@@ -105,6 +118,6 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         paired=data.paired,
         classes=len(cfg.task.get("classes", [])),
         seconds=None if cfg.max_time is None else seconds_of(cfg.max_time),
-        measure=None if started_together() or {"network", "network.channels"} & set(given) else measure,
+        measure=None if started_together() or cfg.init is not None or {"network", "network.channels"} & set(given) else measure,
         settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
     )

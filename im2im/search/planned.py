@@ -35,7 +35,7 @@ def plan_search(cfg: DictConfig, settings: Sequence[str], given: Collection[str]
     plan = plan_training(timed, given, choices, lambda further: compose([*further, *settings]))
     folder = Path(cfg.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    plan.write(folder / "plan.yaml")
+    plan.write(folder)
     return plan.settings
 
 

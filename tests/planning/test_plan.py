@@ -33,7 +33,7 @@ def test_settings_are_written_as_hydra_reads_them():
 
 def test_a_plan_is_read_as_it_was_written(tmp_path):
     plan = Plan([Part("network", NETWORK, "fast"), Part("loss", {"criterion": "mse"}, "plain")], {"device": "cpu"})
-    plan.write(tmp_path / "plan.yaml")
+    plan.write(tmp_path)
     assert read_plan(tmp_path / "plan.yaml") == Plan(plan.parts)
     assert plan.lines()[1] == "loss: criterion=mse (plain)"
 

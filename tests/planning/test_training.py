@@ -76,3 +76,23 @@ def test_nothing_is_planned_without_a_plan(folders, tmp_path, setting):
     settings = [one for one in SHORT if on_disk or not one.startswith("data")]
     run = command(tmp_path, *settings, *images, setting, *TINY, "patch_size=[32,32]")
     assert not (run / "plan.yaml").exists()
+
+
+def test_a_training_from_other_weights_keeps_their_network_and_plans_all_else(folders, im2im):
+    given = [*SHORT, "data.steps_per_epoch=2", "network.depth=2", "batch_size=2"]
+    first = im2im(f"data.root={folders}", "plan=auto", *given)
+    plan = yaml.safe_load((first / "plan.yaml").read_text())
+    plan["plan"]["network"]["settings"]["network.channels"] = 4  # not what this machine would choose
+    (first / "plan.yaml").write_text(yaml.safe_dump(plan))
+    again = im2im(f"data.root={folders}", "plan=FILE".replace("FILE", str(first / "plan.yaml")), *given)
+    config = OmegaConf.load(im2im(f"data.root={folders}", f"init={again}", "plan=auto", *given, "learning_rate=0.01") / "config.yaml")
+    assert (config.network.channels, config.network.residual, config.learning_rate) == (4, True, 0.01)
+    assert config.patch_size == [32, 48]
+
+
+def test_nothing_is_chosen_for_the_network_of_weights_that_were_not_planned(folders, im2im):
+    given = [*SHORT, "data.steps_per_epoch=2", "network.channels=2", "network.depth=2", "batch_size=2", "patch_size=[32,32]"]
+    first = im2im(f"data.root={folders}", "plan=none", *given)
+    config = OmegaConf.load(im2im(f"data.root={folders}", f"init={first}", "plan=auto", *given) / "config.yaml")
+    assert (config.network.upsampling, config.network.residual) == ("transposed", False)
+    assert config.scheduler.warm_up == pytest.approx(0.05)
