@@ -22,7 +22,8 @@ FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
 SHARE = 0.1  # of the time that validation may take
 STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
 GAN_STEPS = 6000
-WORTH = 2500  # steps below which a narrower network is better than fewer steps
+WORTH = {"intensities": 2500, "classes": 1000, "objects": 1000}  # steps below which a narrower network is better than fewer steps
+GAN_WORTH = 700
 PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
 WIDTHS = (8, 16, 32)  # channels of the first level
 RISE = 1.4  # times as long takes a step of twice the width, at least
@@ -104,7 +105,8 @@ def _width(at: Situation, settings: Mapping[str, Any]) -> tuple[int, float]:
     if at.measure is None:
         return 16, 0.0
     seconds_of = at.measure({**at.settings, **settings})
-    passes, longest = PASSES.get(at.framework, 1), (at.seconds or PATIENT) / WORTH
+    passes = PASSES.get(at.framework, 1)
+    longest = (at.seconds or PATIENT) / (GAN_WORTH if at.adversarial else WORTH[at.kind])
     width, seconds = WIDTHS[0], passes * seconds_of(WIDTHS[0])
     for wider in WIDTHS[1:]:
         if RISE * seconds > longest or (needed := passes * seconds_of(wider)) > longest:
