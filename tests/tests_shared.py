@@ -31,7 +31,7 @@ SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting
 def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder.
 
-    Data on disk are trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen
+    It is trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen
     afterwards is none, lest results depend on how fast this is.
     """
     from im2im.__main__ import main
@@ -41,8 +41,7 @@ def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     os.chdir(folder)
     os.environ.pop("HYDRA_FULL_ERROR", None)
     GlobalHydra.instance().clear()
-    on_disk = any(one.startswith("data=") and one != "data=synthetic" for one in arguments)
-    unplanned = ["plan=none"] if on_disk and not any(one.startswith("plan") for one in arguments) else []
+    unplanned = [] if any(one.startswith(("plan", "run=", "mode=predict")) for one in arguments) else ["plan=none"]
     sys.argv = ["im2im", *arguments, *unplanned]
     usual, selection.SHARE = selection.SHARE, share
     try:

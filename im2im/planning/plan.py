@@ -33,9 +33,9 @@ class Plan:
         """All settings by key."""
         return {key: value for part in self.parts for key, value in part.settings.items()}
 
-    def without(self, given: Collection[str]) -> "Plan":
+    def without(self, given: Collection[str], choices: Mapping[str, str]) -> "Plan":
         """Leave out what somebody gave, see :func:`untouched`."""
-        parts = [replace(part, settings=untouched(part.settings, given)) for part in self.parts]
+        parts = [replace(part, settings=untouched(part.settings, given, choices)) for part in self.parts]
         return replace(self, parts=[part for part in parts if part.settings])
 
     def lines(self) -> list[str]:
@@ -69,12 +69,15 @@ def read_plan(path: Path) -> Plan:
     return Plan(parts)
 
 
-def make_plan(situation: Situation, given: Collection[str], fixed: Mapping[str, Part | None] | None = None) -> Plan:
+def make_plan(
+    situation: Situation, given: Collection[str], choices: Mapping[str, str] | None = None, fixed: Mapping[str, Part | None] | None = None
+) -> Plan:
     """Apply the rules one after the other; what somebody gave stays as it is.
 
     Args:
         situation: What the rules look at.
         given: Keys and groups that the command line or an experiment sets.
+        choices: Options by group.
         fixed: Parts, or none, that take the place of those of the rules of that name.
     """
     parts: list[Part] = []
@@ -82,19 +85,26 @@ def make_plan(situation: Situation, given: Collection[str], fixed: Mapping[str, 
         part = fixed[rule.__name__] if fixed and rule.__name__ in fixed else rule(situation)
         if part is None:
             continue
-        if settings := untouched(part.settings, given):
+        if settings := untouched(part.settings, given, choices or {}):
             parts.append(replace(part, settings=settings))
             situation = replace(situation, settings={**situation.settings, **settings})
     return Plan(parts, situation.facts)
 
 
-def untouched(settings: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+def untouched(settings: Mapping[str, Any], given: Collection[str], choices: Mapping[str, str]) -> dict[str, Any]:
     """Leave out what somebody gave, and what belongs to a group whose option is left out.
 
     The option of a group such as ``network`` is left out as well where a setting within it was given, which others may not have. The rules
-    fit their settings to the options of ``task``, ``framework`` and ``data``, which therefore leave out nothing.
+    fit their settings to the options of ``task``, ``framework`` and ``data``, which therefore leave out nothing, and neither does an
+    option that would be planned anyway.
+
+    Args:
+        settings: By key.
+        given: Keys and groups that the command line or an experiment sets.
+        choices: Options by group.
     """
-    taken = {key for key in settings if _touched(key, given)}
+    same = {key for key, option in settings.items() if choices.get(key) == option}
+    taken = {key for key in settings if key not in same and _touched(key, set(given) - same)}
     groups = {key for key in taken if "." not in key}
     return {key: value for key, value in settings.items() if key not in taken and key.partition(".")[0] not in groups}
 

@@ -76,18 +76,19 @@ def _within(wanted: int, pixels: int, multiple: int = 16) -> int:
 
 def network(at: Situation) -> Part | None:
     """Choose a network that this machine can train in the time, and its width by measured steps."""
-    settings: dict[str, Any] = {}
-    if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet"):
-        settings |= {"network": "anisotropic_unet", "network.upsampling": "linear"}
-        why = f"planes lie {at.plane_distance:.0f} pixels apart"
+    if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet", "anisotropic_unet"):
+        chosen, why = "anisotropic_unet", f"planes lie {at.plane_distance:.0f} pixels apart"
     elif at.kind == "objects" or at.framework == "cyclegan":
-        settings |= {"network": "fnet", "network.upsampling": "linear"}
+        chosen = "fnet"
         why = "four to eight times as fast as branched_erfnet" if at.kind == "objects" else "a path at full resolution"
     elif at.network == "fnet":
-        settings["network.upsampling"], why = "linear", "no checkerboard"
+        chosen, why = "fnet", "no checkerboard"
     else:
         return None
-    if settings.get("network", at.network) == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
+    if at.network_given and at.network != chosen:
+        return None
+    settings: dict[str, Any] = {"network": chosen, "network.upsampling": "linear"}
+    if chosen == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
         settings["network.depth"] = 3 if at.dims == 3 else 2
     if at.framework == "cyclegan":
         norm = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}

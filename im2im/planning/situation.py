@@ -34,6 +34,7 @@ class Situation:
         dims: 2 or 3.
         framework: Its option.
         network: Its option, as the task or the user chose it.
+        network_given: Whether the user did.
         paired: Whether source and target are matched.
         classes: How many there are; all values above 0 of a target are one class where there are two.
         seconds: Of the training, where ``max_time`` gives them.
@@ -46,6 +47,7 @@ class Situation:
     dims: int = 2
     framework: str = "fcn"
     network: str = "fnet"
+    network_given: bool = False
     paired: bool = True
     classes: int = 0
     seconds: float | None = None

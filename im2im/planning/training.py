@@ -52,7 +52,7 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
 
 
 def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str]) -> bool:
-    """Tell whether a training is planned: a new one on images on disk that is no experiment, which is a complete setting of its own.
+    """Tell whether a training is planned: a new one that is no experiment, which is a complete setting of its own.
 
     Args:
         cfg: Composed without a plan.
@@ -60,9 +60,8 @@ def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         choices: Options by group.
     """
     trains = cfg.mode._target_.rpartition(".")[2] in ("train", "check")
-    new_on_disk = cfg.data.get("root") is not None and cfg.run is None
     complete = choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given)
-    return bool(cfg.plan) and trains and new_on_disk and not complete
+    return bool(cfg.plan) and trains and cfg.run is None and not complete
 
 
 def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
@@ -77,9 +76,9 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
         compose: Composes the configuration with further settings.
     """
     if cfg.plan.file is not None:
-        plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given)
+        plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given, choices)
     else:
-        plan = make_plan(_situation(cfg, given, choices, compose), given, _of_weights(cfg))
+        plan = make_plan(_situation(cfg, given, choices, compose), given, choices, _of_weights(cfg))
     for line in plan.lines():
         log.info("plan: %s", line)
     return plan
@@ -115,9 +114,10 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         dims=cfg.spatial_dims,
         framework=choices["framework"],
         network=choices["network"],
+        network_given="network" in given,
         paired=data.paired,
         classes=len(cfg.task.get("classes", [])),
         seconds=None if cfg.max_time is None else seconds_of(cfg.max_time),
-        measure=None if started_together() or cfg.init is not None or {"network", "network.channels"} & set(given) else measure,
+        measure=None if started_together() or cfg.init is not None or "network.channels" in given else measure,
         settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
     )

@@ -17,12 +17,12 @@ NETWORK = {"network": "fnet", "network.channels": 16, "patch_size": [128, 128]}
     ],
 )
 def test_what_somebody_gave_stays(given, left):
-    assert list(untouched(NETWORK, given)) == left
+    assert list(untouched(NETWORK, given, {})) == left
 
 
 def test_a_setting_that_was_given_leaves_the_others_of_its_group():
     settings = {"network.channels": 16, "network.upsampling": "linear"}
-    assert untouched(settings, ["network.channels"]) == {"network.upsampling": "linear"}
+    assert untouched(settings, ["network.channels"], {}) == {"network.upsampling": "linear"}
 
 
 def test_settings_are_written_as_hydra_reads_them():
@@ -43,3 +43,11 @@ def test_another_file_is_refused(tmp_path, content):
     (tmp_path / "other.yaml").write_text(content)
     with pytest.raises(ValueError, match=r"other\.yaml is no plan .*; give a plan\.yaml of a run folder as plan=FILE"):
         read_plan(tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize("given", [["network"], ["network.depth"], ["network", "network.depth"]])
+def test_an_option_that_is_given_as_it_would_be_planned_keeps_what_is_planned_within_it(given):
+    settings = {"network": "fnet", "network.depth": 3, "network.channels": 8}
+    kept = {key: value for key, value in settings.items() if key not in given or key == "network"}
+    assert untouched(settings, given, {"network": "fnet"}) == kept
+    assert "network.channels" not in untouched(settings, ["network"], {"network": "unet"})

@@ -18,7 +18,8 @@ STACK = {"size": [64, 256, 256], "smallest": [64, 256, 256], "voxel_size": [0.5,
 
 
 def settings(kind="intensities", given=(), facts=(), **others):
-    return make_plan(Situation(facts={**FACTS, **dict(facts)}, kind=kind, **others), given).settings
+    situation = Situation(facts={**FACTS, **dict(facts)}, kind=kind, **others)
+    return make_plan(situation, given, {"network": situation.network}).settings
 
 
 def test_patches_of_intensities_are_about_as_large_as_the_receptive_field_and_a_batch_has_as_many_pixels_whatever_their_size():
@@ -177,3 +178,11 @@ def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():
     assert found["data.max_epochs"] * found["data.steps_per_epoch"] >= 6000
     found = settings(facts=STACK, dims=3)
     assert 3000 <= found["data.max_epochs"] * found["data.steps_per_epoch"] < 3100
+
+
+def test_a_network_that_is_given_stays_and_is_planned_within_where_it_is_the_same():
+    same = settings(network="fnet", network_given=True, given=["network"], facts={"similarity": 0.8})
+    assert (same["network.upsampling"], same["network.residual"]) == ("linear", True)
+    others = {"framework": "embedseg", "network": "branched_erfnet", "network_given": True}
+    other = settings("objects", facts=CELLS, given=["network"], **others)
+    assert not [key for key in other if key.startswith("network")]
