@@ -69,23 +69,18 @@ def read_plan(path: Path) -> Plan:
     return Plan(parts)
 
 
-def make_plan(
-    situation: Situation, given: Collection[str], choices: Mapping[str, str] | None = None, fixed: Mapping[str, Part | None] | None = None
-) -> Plan:
+def make_plan(situation: Situation, choices: Mapping[str, str]) -> Plan:
     """Apply the rules one after the other; what somebody gave stays as it is.
 
     Args:
         situation: What the rules look at.
-        given: Keys and groups that the command line or an experiment sets.
         choices: Options by group.
-        fixed: Parts, or none, that take the place of those of the rules of that name.
     """
     parts: list[Part] = []
     for rule in RULES:
-        part = fixed[rule.__name__] if fixed and rule.__name__ in fixed else rule(situation)
-        if part is None:
+        if (part := rule(situation)) is None:
             continue
-        if settings := untouched(part.settings, given, choices or {}):
+        if settings := untouched(part.settings, situation.given, choices):
             parts.append(replace(part, settings=settings))
             situation = replace(situation, settings={**situation.settings, **settings})
     return Plan(parts, situation.facts)

@@ -10,8 +10,10 @@ FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
 RARE = 0.05  # share of the pixels below which a class is rare
 SPARSE = 0.15  # share of the pixels below which objects have patches around them
+WHOLE_EPOCHS = {"data.foreground", "data.fraction_per_epoch"}  # keys that exclude patches around objects
 COLOURS = 3  # channels of a stained slide
 PATCH, LARGE_PATCH, GENERATED_PATCH = 128, 256, 256  # pixels along Y and X
+BESIDE_BLOCK = 0.625  # half of an image, in that of which a block of a fifth was left out
 OBJECT_LENGTHS = 4  # in a patch
 AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixels of a batch
 VOLUME = 262_144  # voxels of a batch
@@ -39,7 +41,7 @@ def patches(at: Situation) -> Part:
     settings: dict[str, Any] = {"patch_size": size, "batch_size": min(max(batch, BATCHES[0]), BATCHES[1])}
     if at.framework == "cyclegan":
         settings["batch_size"] = min(settings["batch_size"], 4)  # four networks learn at a time
-    if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired:
+    if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
     if at.kind == "classes" and at.paired and at.facts["foreground"] < RARE:
@@ -50,23 +52,34 @@ def patches(at: Situation) -> Part:
 
 def _size(at: Situation) -> tuple[list[int], str]:
     """Give the size of a patch, (Z)YX, and why."""
-    smallest = at.facts["smallest"]
+    *depth, height, width = at.facts["smallest"]
     if "patch_size" in at.settings:
         return list(at.settings["patch_size"]), "as given"
+    if at.images == 1:  # a block of it, no smaller than a patch, is left for validation
+        share = BESIDE_BLOCK if at.facts["images"].get("val") else 0.5
+        height, width = int(share * height), int(share * width)
+    planes: list[int] = []
     if at.flat:
-        return [min(8, smallest[0]), *(_within(160, side) for side in smallest[-2:])], "thin, for planes lie far apart"
-    if at.dims == 3:
+        planes, side, why = [min(8, *depth)], 160, "thin, for planes lie far apart"
+    elif at.dims == 3:
         voxel = at.facts["voxel_size"]
-        planes = 16 if at.kind == "intensities" else 2 ** round(math.log2(45 * voxel[-1] / voxel[0]))  # 64 pixels are about as long
-        return [_within(min(planes, 32), smallest[0], 8), *(_within(64, side) for side in smallest[-2:])], "cubes that fit into memory"
+        wanted = 16 if at.kind == "intensities" else 2 ** round(math.log2(45 * voxel[-1] / voxel[0]))  # 64 pixels are about as long
+        planes, side, why = [_within(min(wanted, 32), depth[0], 8)], 64, "cubes that fit into memory"
+    else:
+        side, why = _side(at, min(height, width))
+    return [*planes, _within(side, height), _within(side, width)], why
+
+
+def _side(at: Situation, smallest: int) -> tuple[int, str]:
+    """Give the side of a patch in 2D, and why."""
     if at.kind == "intensities" and at.adversarial:
-        side = GENERATED_PATCH if min(smallest) >= 1.5 * GENERATED_PATCH else PATCH
-        return [_within(side, length) for length in smallest], "as large as a discriminator needs to see the arrangement of objects"
+        side = GENERATED_PATCH if smallest >= 1.5 * GENERATED_PATCH else PATCH
+        return side, "as large as a discriminator needs to see the arrangement of objects"
     if at.kind == "intensities" or at.framework == "cyclegan":
-        return [_within(PATCH, length) for length in smallest], "about the receptive field of the network"
-    length = at.facts["objects"].get("length", PATCH / OBJECT_LENGTHS)
-    side = min(max(32 * math.ceil(OBJECT_LENGTHS * length / 32), PATCH), LARGE_PATCH)
-    return [_within(side, pixels) for pixels in smallest], f"objects are {length:.0f} pixels long"
+        return PATCH, "larger ones gained nothing"
+    if (length := at.facts["objects"].get("length")) is None:
+        return PATCH, "no object was seen"
+    return min(max(32 * math.ceil(OBJECT_LENGTHS * length / 32), PATCH), LARGE_PATCH), f"objects are {length:.0f} pixels long"
 
 
 def _within(wanted: int, pixels: int, multiple: int = 16) -> int:
@@ -76,16 +89,8 @@ def _within(wanted: int, pixels: int, multiple: int = 16) -> int:
 
 def network(at: Situation) -> Part | None:
     """Choose a network that this machine can train in the time, and its width by measured steps."""
-    if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet", "anisotropic_unet"):
-        chosen, why = "anisotropic_unet", f"planes lie {at.plane_distance:.0f} pixels apart"
-    elif at.kind == "objects" or at.framework == "cyclegan":
-        chosen = "fnet"
-        why = "four to eight times as fast as branched_erfnet" if at.kind == "objects" else "a path at full resolution"
-    elif at.network == "fnet":
-        chosen, why = "fnet", "no checkerboard"
-    else:
-        return None
-    if at.network_given and at.network != chosen:
+    chosen, why = _option(at)
+    if at.has_weights or chosen is None or ("network" in at.given and at.network != chosen):
         return None
     settings: dict[str, Any] = {"network": chosen, "network.upsampling": "linear"}
     if chosen == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
@@ -99,6 +104,17 @@ def network(at: Situation) -> Part | None:
     width, seconds = _width(at, settings)
     settings["network.channels"] = width
     return Part("network", settings, f"{why}; {width} channels: {seconds:.2g} s a step here" if seconds else why)
+
+
+def _option(at: Situation) -> tuple[str | None, str]:
+    """Choose the network, and say why; None where it stays as it is."""
+    if at.flat and at.framework in ("fcn", "embedseg") and at.network in ("unet", "fnet", "branched_erfnet", "anisotropic_unet"):
+        return "anisotropic_unet", f"planes lie {at.plane_distance:.0f} pixels apart"
+    if at.framework == "cyclegan":
+        return "fnet", "a path at full resolution"
+    if at.kind == "objects":
+        return "fnet", "four to eight times as fast as branched_erfnet"
+    return ("fnet", "no checkerboard") if at.network == "fnet" else (None, "")
 
 
 def _width(at: Situation, settings: Mapping[str, Any]) -> tuple[int, float]:
@@ -141,7 +157,7 @@ def augmentation(at: Situation) -> Part | None:
         return None if at.alike else Part("augmentation", {"augmentation": "contrast"}, "contrast differs between recordings")
     if at.images < FEW:
         chosen = "strong" if at.kind == "classes" else "rotations"
-        return Part("augmentation", {"augmentation": chosen}, f"only {at.images} training images")
+        return Part("augmentation", {"augmentation": chosen}, f"{at.images} training images")
     return None
 
 
@@ -166,16 +182,16 @@ def discriminator(at: Situation) -> Part | None:
         settings: dict[str, Any] = {f"{keys}.channels": 32, f"{keys}.layers": 2}
         if at.kind == "classes":
             settings |= {"task.single": True, "normalization.out_min": -1.0}
-        return Part("discriminators", settings, "as narrow as the generators; they see 34 pixels")
+        return Part("discriminators", settings, "narrow ones, which see 34 pixels, for a short training")
     if at.adversarial:
-        return Part("discriminators", {"framework.discriminator.discriminator.channels": 32}, "as narrow as the generator")
+        return Part("discriminators", {"framework.discriminator.discriminator.channels": 32}, "a narrow one for a short training")
     return None
 
 
 def objects(at: Situation) -> Part | None:
     """Choose the scale of offsets and the first reach of EmbedSeg by the size of objects."""
     found = at.facts.get("objects", {})
-    if at.framework != "embedseg" or "length" not in found:
+    if at.framework != "embedseg" or at.has_weights or "length" not in found:
         return None
     extent = float(max(64, 2 ** math.ceil(math.log2(found["length"]))))
     reach = 0.4 * found["width"]
@@ -193,18 +209,20 @@ def objects(at: Situation) -> Part | None:
 def length(at: Situation) -> Part:
     """Choose the length of an epoch and of the training."""
     limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
-    images = max(at.facts["images"].get("val", 0), 1)
     fewest, most = EPOCH[at.dims]
-    steps = min(max(math.ceil(FORWARD / SHARE * limit / batch), fewest), most)
-    total = GAN_STEPS if at.adversarial else STEPS[at.dims]
-    settings = {
-        "data.steps_per_epoch": steps,
-        "data.validation_patches": max(4, math.ceil(limit / images)),
+    settings: dict[str, Any] = {
+        "data.validation_patches": max(4, math.ceil(limit / max(at.facts["images"].get("val", 0), 1))),
         "data.validation_limit": limit,
-        "data.max_epochs": math.ceil(total / steps),
     }
-    ending = "until max_time" if at.seconds else f"{total} steps"
-    return Part("length", settings, f"{ending}, in epochs of {steps} steps so that validation takes a tenth at most")
+    if "data.patches_per_image" in at.given:
+        steps = max(1, at.images * at.settings["data.patches_per_image"] // batch)
+    else:
+        wanted = min(max(math.ceil(FORWARD / SHARE * limit / batch), fewest), most)
+        steps = settings["data.steps_per_epoch"] = at.settings.get("data.steps_per_epoch", wanted)
+    total = GAN_STEPS if at.adversarial else STEPS[at.dims]
+    settings["data.max_epochs"] = math.ceil(total / steps)
+    ending = "until max_time" if at.seconds else f"{steps * at.settings.get('max_epochs', settings['data.max_epochs'])} steps"
+    return Part("length", settings, f"{ending}, in epochs of {steps} steps")
 
 
 RULES: tuple[Callable[[Situation], Part | None], ...] = (

@@ -1,6 +1,6 @@
 """What rules look at, and what each of them gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +34,13 @@ class Situation:
         dims: 2 or 3.
         framework: Its option.
         network: Its option, as the task or the user chose it.
-        network_given: Whether the user did.
+        has_weights: Whether the training starts from other weights, whose network it keeps.
+        given: Keys and groups that the command line or an experiment sets.
         paired: Whether source and target are matched.
         classes: How many there are; all values above 0 of a target are one class where there are two.
         seconds: Of the training, where ``max_time`` gives them.
         measure: Gives for settings so far the function from a width to the seconds of a forward and backward pass of a batch.
-        settings: Of the rules before; patch_size and batch_size as well where somebody gave them.
+        settings: Of the rules before, and of what somebody gave the sizes of patches, batches, epochs and the training.
     """
 
     facts: Mapping[str, Any]
@@ -47,7 +48,8 @@ class Situation:
     dims: int = 2
     framework: str = "fcn"
     network: str = "fnet"
-    network_given: bool = False
+    has_weights: bool = False
+    given: Collection[str] = ()
     paired: bool = True
     classes: int = 0
     seconds: float | None = None
@@ -74,9 +76,8 @@ class Situation:
 
     @property
     def plane_distance(self) -> float:
-        """Distance of planes in pixels: by the voxel size, or as estimated where the files do not say."""
-        voxel = self.facts["voxel_size"]
-        return float(self.facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
+        """Distance of planes in pixels."""
+        return float(self.facts.get("plane_distance", 1.0))
 
     @property
     def flat(self) -> bool:

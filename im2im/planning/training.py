@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from im2im.building import build
-from im2im.checkpoint import find, folder_of
+from im2im.checkpoint import find, read
 from im2im.data.datamodule import ImageData
 from im2im.hardware import choose_precision
 from im2im.planning.fingerprint import fingerprint
-from im2im.planning.plan import FILE, Plan, make_plan, overrides, read_plan
-from im2im.planning.situation import Part, Situation
+from im2im.planning.plan import Plan, make_plan, overrides, read_plan
+from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
@@ -25,6 +24,7 @@ from im2im.settings import settle_length
 
 log = logging.getLogger(__name__)
 
+SIZES = ("patch_size", "batch_size", "data.steps_per_epoch", "data.patches_per_image", "max_epochs")  # by which rules go where given
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
@@ -48,7 +48,11 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
         return composed
 
     plan = plan_training(cfg, given, told.runtime.choices, compose)
-    return compose(overrides(plan.settings)), plan
+    cfg = compose(overrides(plan.settings))
+    cfg.plan = {}  # it is in the settings now, also of what this run is saved as
+    if cfg.init is not None:
+        _take_over(cfg, given)
+    return cfg, plan
 
 
 def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str]) -> bool:
@@ -57,11 +61,11 @@ def is_planned(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
     Args:
         cfg: Composed without a plan.
         given: Keys and groups that the command line or an experiment sets; ``plan`` among them plans an experiment as well.
-        choices: Options by group.
+        choices: Options by group; none of a configuration that was saved as a whole.
     """
     trains = cfg.mode._target_.rpartition(".")[2] in ("train", "check")
     complete = choices.get("experiment") is not None and not any(key.partition(".")[0] == "plan" for key in given)
-    return bool(cfg.plan) and trains and cfg.run is None and not complete
+    return cfg.run is None and bool(cfg.plan) and trains and "framework" in choices and not complete
 
 
 def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Plan:
@@ -78,46 +82,51 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
     if cfg.plan.file is not None:
         plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given, choices)
     else:
-        plan = make_plan(_situation(cfg, given, choices, compose), given, choices, _of_weights(cfg))
+        plan = make_plan(_situation(cfg, given, choices, compose), choices)
     for line in plan.lines():
         log.info("plan: %s", line)
     return plan
 
 
-def _of_weights(cfg: DictConfig) -> dict[str, Part | None]:
-    """Give the parts that weights of another run fit to, as that was planned; None where it was not, so that the defaults stay."""
-    if cfg.init is None:
-        return {}
-    folder = folder_of(find(cfg.init, key="init"))
-    parts = read_plan(folder / FILE).parts if folder is not None and (folder / FILE).is_file() else []
-    earlier = {part.name: replace(part, reason=f"as in {cfg.init}") for part in parts}
-    return {name: earlier.get(name) for name in ("network", "objects")}
+def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
+    """Let the network be that of the weights that a training starts from, and offsets mean what they meant there."""
+    saved = OmegaConf.create(read(find(cfg.init, key="init"))["im2im"]["config"])
+    if "network" not in given:
+        own = {key.split(".")[1] for key in given if key.startswith("network.")}
+        cfg.network = {**saved.network, **{key: cfg.network[key] for key in own}}
+    for key in ("framework.start_sigma", "framework.criterion.extent"):
+        if key not in given and None not in (there := OmegaConf.select(saved, key), OmegaConf.select(cfg, key)):
+            OmegaConf.update(cfg, key, there)
 
 
 def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:
     data: ImageData = build(cfg.data.module)
     task = build(cfg.task)
-    facts = fingerprint(data, numbered=task.objects)
-    channels = cfg.in_channels or facts["channels"][0]
+    facts = fingerprint(data, task.objects, getattr(task, "ignore_index", None), cfg.voxel_size)
+    channels = {
+        "in_channels": cfg.in_channels or facts["channels"][0],
+        "out_channels": cfg.out_channels or task.out_channels(facts["channels"][1]),
+    }
     device = torch.device("cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu")
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
 
     def measure(settings: Mapping[str, Any]) -> Callable[[int], float]:
-        wanted = compose(overrides({**settings, "in_channels": channels, "out_channels": 1}))
-        shape = (wanted.batch_size, channels, *wanted.patch_size)
-        return lambda width: pass_seconds(build(wanted.network, channels=width), shape, device, str(precision))
+        wanted = compose(overrides({**settings, **channels}))
+        shape = (wanted.batch_size, wanted.in_channels, *wanted.patch_size)
+        return lambda width: pass_seconds(OmegaConf.to_yaml(wanted.network, resolve=True), width, shape, device, str(precision))
 
-    sizes = {key: cfg[key] for key in ("patch_size", "batch_size") if key in given}
+    sizes = {key: OmegaConf.select(cfg, key) for key in SIZES if key in given}
     return Situation(
         facts=facts,
         kind="objects" if task.objects else "classes" if data.target.labels else "intensities",
         dims=cfg.spatial_dims,
         framework=choices["framework"],
         network=choices["network"],
-        network_given="network" in given,
+        has_weights=cfg.init is not None,
+        given=given,
         paired=data.paired,
         classes=len(cfg.task.get("classes", [])),
         seconds=None if cfg.max_time is None else seconds_of(cfg.max_time),
-        measure=None if started_together() or cfg.init is not None or "network.channels" in given else measure,
-        settings=OmegaConf.to_container(OmegaConf.create(sizes)),  # type: ignore[arg-type]
+        measure=None if started_together() or "network.channels" in given else measure,
+        settings={key: list(value) if OmegaConf.is_list(value) else value for key, value in sizes.items()},
     )

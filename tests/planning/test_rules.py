@@ -18,8 +18,8 @@ STACK = {"size": [64, 256, 256], "smallest": [64, 256, 256], "voxel_size": [0.5,
 
 
 def settings(kind="intensities", given=(), facts=(), **others):
-    situation = Situation(facts={**FACTS, **dict(facts)}, kind=kind, **others)
-    return make_plan(situation, given, {"network": situation.network}).settings
+    situation = Situation(facts={**FACTS, **dict(facts)}, kind=kind, given=given, **others)
+    return make_plan(situation, {"network": situation.network}).settings
 
 
 def test_patches_of_intensities_are_about_as_large_as_the_receptive_field_and_a_batch_has_as_many_pixels_whatever_their_size():
@@ -56,15 +56,10 @@ def test_a_rare_foreground_has_half_of_the_patches():
 
 
 def test_stacks_of_distant_planes_have_thin_patches_and_a_network_that_keeps_the_planes():
-    flat = {**STACK, **CELLS, "voxel_size": [2.0, 0.5, 0.5]}
+    flat = {**STACK, **CELLS, "plane_distance": 3.1}
     found = settings("classes", facts=flat, dims=3, network="unet", classes=3)
     assert (found["patch_size"], found["network"], found["network.upsampling"]) == ([8, 160, 160], "anisotropic_unet", "linear")
-
-
-def test_the_distance_of_planes_is_estimated_where_files_say_none():
-    unknown = {**STACK, **CELLS, "voxel_size": [1.0, 1.0, 1.0]}
-    assert settings("classes", facts={**unknown, "plane_distance": 9.0}, dims=3, network="unet")["network"] == "anisotropic_unet"
-    assert "network" not in settings("classes", facts={**unknown, "plane_distance": 1.0}, dims=3, network="unet")
+    assert "network" not in settings("classes", facts={**flat, "plane_distance": 3.0}, dims=3, network="unet")
 
 
 def test_other_stacks_have_patches_of_about_equal_lengths():
@@ -181,8 +176,8 @@ def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():
 
 
 def test_a_network_that_is_given_stays_and_is_planned_within_where_it_is_the_same():
-    same = settings(network="fnet", network_given=True, given=["network"], facts={"similarity": 0.8})
+    same = settings(network="fnet", given=["network"], facts={"similarity": 0.8})
     assert (same["network.upsampling"], same["network.residual"]) == ("linear", True)
-    others = {"framework": "embedseg", "network": "branched_erfnet", "network_given": True}
+    others = {"framework": "embedseg", "network": "branched_erfnet"}
     other = settings("objects", facts=CELLS, given=["network"], **others)
     assert not [key for key in other if key.startswith("network")]
