@@ -44,7 +44,7 @@ def patches(at: Situation) -> Part:
     if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
-    if at.kind == "classes" and at.paired and at.facts["foreground"] < RARE:
+    if at.kind == "classes" and at.paired and 0 < at.facts["foreground"] < RARE:
         settings["data.foreground"] = 0.5
         why += f", half of them on the foreground: it covers {at.facts['foreground']:.1%} of the image"
     return Part("patches", settings, why)

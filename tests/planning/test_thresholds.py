@@ -1,0 +1,112 @@
+"""Each threshold of docs/planning.md, from just below to just above; and what is chosen whatever the data are like."""
+
+import pytest
+from tests_planning import CELLS, EMBEDSEG, STACK, settings
+
+PLACES, FOREGROUND, BATCH_DICE = "data.places._target_", "data.foreground", "criterion.criteria.dice.whole_batch"
+FLAT = {**STACK, **CELLS, "plane_distance": 9.0}
+UNPAIRED = {"kind": "classes", "facts": CELLS, "framework": "cyclegan", "network": "unet", "paired": False}
+
+
+def classes(**facts):
+    return {"kind": "classes", "facts": {**CELLS, **facts}, "network": "unet"}
+
+
+def objects(dims=2, **facts):
+    return {"kind": "objects", "facts": {**CELLS, **facts}, "dims": dims, **EMBEDSEG}
+
+
+def of_size(**sizes):
+    return objects(objects={**CELLS["objects"], **sizes})
+
+
+def images(train, kind="classes", **facts):
+    return {"kind": kind, "facts": {**CELLS, "images": {"train": train, "val": 2}, **facts}, "network": "unet"}
+
+
+def alike(similarity):
+    return {"facts": {"similarity": similarity}}
+
+
+@pytest.mark.parametrize(
+    ("key", "below", "of_below", "above", "of_above"),
+    [
+        (PLACES, objects(foreground=0.149), "im2im.data.objects.AroundObjects", objects(foreground=0.151), None),
+        (FOREGROUND, classes(foreground=0.049), 0.5, classes(foreground=0.051), None),
+        (FOREGROUND, classes(foreground=0.0), None, classes(foreground=0.001), 0.5),
+        (BATCH_DICE, classes(foreground=0.049), True, classes(foreground=0.051), None),
+        (BATCH_DICE, classes(foreground=0.949), None, classes(foreground=0.951), True),  # the background is rare
+        ("augmentation", images(29), "strong", images(30), None),
+        ("augmentation", images(29, "objects"), "rotations", images(30, "objects"), None),
+        ("augmentation", images(9, "intensities"), "rotations", images(10, "intensities"), "contrast"),
+        ("augmentation", images(9, "intensities", similarity=0.9), "rotations", images(10, "intensities", similarity=0.9), None),
+        ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),
+        ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, None, {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
+        ("network.residual", alike(0.49), None, alike(0.5), True),
+        ("criterion", alike(0.49), "mse_correlation", alike(0.5), "mse"),
+        ("learning_rate", alike(0.49), 2e-3, alike(0.5), 1e-3),
+        ("learning_rate", {**classes(**STACK), "dims": 3}, 1e-3, {**classes(**FLAT), "dims": 3}, 2e-3),
+        ("patch_size", {"framework": "pix2pix", "facts": {"smallest": [383, 512]}}, [128, 128], {"framework": "pix2pix"}, [256, 256]),
+        ("framework.criterion.extent", of_size(length=20.0), 64, of_size(length=65.0), 128),
+        ("framework.clustering.min_size", of_size(small=30.0), 16, of_size(small=60.0), 20),
+        ("data.steps_per_epoch", {"settings": {"batch_size": 64}}, 100, {"settings": {"batch_size": 2}}, 107),
+        ("data.steps_per_epoch", {"settings": {"batch_size": 1}, **objects(3, **STACK)}, 54, {"settings": {"batch_size": 1}}, 214),
+    ],
+)
+def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of_above):
+    chosen = [settings(**one, given=list(one.get("settings", {}))).get(key) for one in (below, above)]
+    assert chosen == [of_below, of_above]
+
+
+@pytest.mark.parametrize(
+    ("situation", "chosen"),
+    [
+        ({}, {"network.upsampling": "linear", "network.channels": 16, "scheduler.warm_up": 0.05, "optimizer.weight_decay": 0.01}),
+        (objects(), {"network.upsampling": "linear", "scheduler.warm_up": 0.05, "learning_rate": 1e-3}),
+        ({**objects(**FLAT), "dims": 3}, {"network": "anisotropic_unet", "network.upsampling": "linear", "batch_size": 2}),
+        ({"facts": STACK, "dims": 3}, {"patch_size": [16, 64, 64], "batch_size": 4, "network.depth": 3, "augmentation": None}),
+        (objects(3, **STACK), {"patch_size": [32, 64, 64], "network.depth": 3}),
+        ({"facts": {**STACK, "smallest": [3, 40, 70]}, "dims": 3}, {"patch_size": [8, 32, 64]}),
+        ({**images(8), "dims": 3, "facts": {**images(8)["facts"], **STACK, "images": {"train": 8}}}, {"augmentation": None}),
+        (UNPAIRED, {"batch_size": 4, "patch_size": [128, 128], "augmentation": None, "learning_rate": 5e-4}),
+        ({**UNPAIRED, "facts": {**CELLS, "foreground": 0.01, "channels": [3, 1]}}, {FOREGROUND: None, "augmentation": None}),
+        ({**objects(foreground=0.01), "paired": False}, {PLACES: None}),
+        ({**objects(foreground=0.01), "given": ["data.foreground"]}, {PLACES: None}),  # which excludes it
+        (classes(objects={"in each image": 0}), {"patch_size": [128, 128]}),
+        ({"has_weights": True}, {"network.channels": None, "network.upsampling": None}),
+        ({**objects(), "has_weights": True}, {"framework.criterion.extent": None, "network": None}),
+    ],
+)
+def test_what_is_chosen(situation, chosen):
+    found = settings(**situation)
+    assert {key: found.get(key) for key in chosen} == chosen
+
+
+def test_generators_of_unpaired_images_are_normalized_image_by_image():
+    norm = settings(**UNPAIRED)["network.norm_layer"]
+    assert norm == {"_target_": "torch.nn.InstanceNorm2d", "_partial_": True, "affine": True}
+    assert settings(**UNPAIRED)["framework.judges.target.discriminator.discriminator.channels"] == 32
+
+
+@pytest.mark.parametrize(("split", "side"), [({"train": 1}, 192), ({"train": 1, "val": 1}, 240), ({"train": 2}, 256)])
+def test_a_patch_leaves_a_block_of_a_single_image_for_validation(split, side):
+    facts = {**CELLS, "objects": {**CELLS["objects"], "length": 100.0}, "images": split, "smallest": [400, 400]}
+    assert settings("classes", facts=facts, network="unet")["patch_size"] == [side, side]
+
+
+def test_a_wider_network_is_measured_only_where_it_could_fit():
+    measured = []
+
+    def measure(_):
+        return lambda width: measured.append(width) or {8: 0.15, 16: 0.23, 32: 1.0}[width]
+
+    assert settings(seconds=600, measure=measure)["network.channels"] == 16  # .24 s are the longest step
+    assert measured == [8, 16]  # 32 channels take at least 1.4 times as long
+
+
+def test_the_length_follows_what_was_given():
+    found = settings(given=["data.steps_per_epoch"], settings={"data.steps_per_epoch": 10})
+    assert found["data.max_epochs"] == 400
+    found = settings(given=["data.patches_per_image"], settings={"data.patches_per_image": 2})  # of 40 images in batches of 8
+    assert "data.steps_per_epoch" not in found
+    assert found["data.max_epochs"] == 400
