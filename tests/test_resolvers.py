@@ -3,6 +3,7 @@ from omegaconf import OmegaConf
 
 from im2im import resolvers  # noqa: F401
 from im2im.app import one_line
+from im2im.resolvers import steps_of
 
 NODES = {
     "spatial_dims": 3,
@@ -40,3 +41,10 @@ def test_a_network_without_channels_to_exchange_is_refused():
         OmegaConf.to_container(config, resolve=True)
     assert "\n" not in one_line(refused.value)
     assert "HYDRA_FULL_ERROR" not in one_line(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "patch_size", "steps"), [(8, [128, 128], 100), (4, [128, 128], 200), (8, [256, 256], 25), (1024, [512, 512], 1)]
+)
+def test_steps_follow_from_the_pixels_of_an_epoch_and_those_of_a_batch(batch_size, patch_size, steps):
+    assert steps_of(13_107_200, batch_size, patch_size) == steps

@@ -75,8 +75,7 @@ class Situation:
     @property
     def plane_distance(self) -> float:
         """Distance of planes in pixels: by the voxel size, or as estimated where the files do not say."""
-        voxel = self.facts["voxel_size"]
-        return float(self.facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
+        return plane_distance(self.facts)
 
     @property
     def flat(self) -> bool:
@@ -88,3 +87,9 @@ class Situation:
         """Whether the target is much like the source, channel by channel."""
         channels = self.facts["channels"]
         return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE
+
+
+def plane_distance(facts: Mapping[str, Any]) -> float:
+    """Give the distance of planes in pixels: by the voxel size, or as estimated where the files do not say; see :func:`.fingerprint`."""
+    voxel = facts["voxel_size"]
+    return float(facts.get("plane_distance", 1.0)) if set(voxel) == {1.0} else voxel[0] / voxel[-1]
