@@ -32,7 +32,7 @@ SWEEPERS: dict[str, dict[str, Any]] = {
     "grid": {"_target_": "hydra_plugins.im2im.GridSweeper", "max_batch_size": None, "params": None},
     "search": {"_target_": "hydra_plugins.im2im.SearchSweeper"},
 }
-FIXED = {"task", "experiment", "framework", "network", "search"}  # what a finished run is, or was found by
+FIXED = {"task", "experiment", "framework", "network", "search", "plan"}  # what a finished run is, or was found by
 
 
 def main() -> None:
@@ -186,11 +186,12 @@ def with_custom_network(arguments: list[str]) -> list[str]:
 
 
 def with_plan_file(arguments: list[str]) -> list[str]:
-    """Let ``plan=FILE`` give the file of a plan."""
-    plan = plain_settings(arguments).get("plan", "")
-    if not plan.endswith((".yaml", ".yml")):
+    """Let ``plan=FILE`` give the file of a plan, and ``plan=RUN`` that of a run folder."""
+    plan = plain_settings(arguments).get("plan", "auto")
+    path = Path(plan, "plan.yaml") if plan not in {"auto", "none"} and Path(plan).expanduser().is_dir() else Path(plan)
+    if path.suffix not in {".yaml", ".yml"}:
         return arguments
-    return [*(one for one in arguments if one != f"plan={plan}"), "plan=auto", f"plan.file={plan}"]
+    return [*(one for one in arguments if one != f"plan={plan}"), "plan=auto", f"plan.file={path}"]
 
 
 def plain_settings(arguments: list[str]) -> dict[str, str]:
@@ -237,9 +238,8 @@ def known_keys() -> list[str]:
     """List the groups and keys of the default configuration, to find what a mistyped one meant."""
     groups = {path.name for path in folder("conf").iterdir() if path.is_dir()}
     chosen = [f"{key}={value}" for key, value in plain_settings(sys.argv[1:]).items() if key in groups | {"experiment"}]
-    stored = "saved_run.yaml" in ConfigStore.instance().repo
     with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = OmegaConf.to_container(hydra.compose("saved_run" if stored else "config", chosen))
+        config = OmegaConf.to_container(hydra.compose("saved_run" if "saved_run.yaml" in ConfigStore.instance().repo else "config", chosen))
     keys = [key for key, _ in leaves(config)]
     parents = {".".join(key.split(".")[:depth]) for key in keys for depth in range(1, key.count(".") + 1)}
     return sorted({*keys, *parents, *groups})

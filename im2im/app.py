@@ -20,7 +20,7 @@ from im2im.building import build
 from im2im.nesting import leaves
 from im2im.quiet import quieten
 from im2im.ranks import first_process
-from im2im.settings import announce, check_places, check_short_keys, given_keys, settle_length
+from im2im.settings import announce, check_places, check_short_keys, command_keys, given_keys, settle_length
 
 log = logging.getLogger("im2im")
 
@@ -47,7 +47,7 @@ def run(cfg: DictConfig) -> Any:
     check_short_keys(cfg)  # before the seconds that torch takes to load
     check_places(cfg)
     announce(cfg)
-    settle_length(cfg, given := given_keys())
+    settle_length(cfg, command_keys())
     import pytorch_lightning as pl
 
     from im2im.hardware import choose_precision
@@ -63,13 +63,13 @@ def run(cfg: DictConfig) -> Any:
     quieten()
     if cfg.run is not None:
         check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
-    cfg, plan = planned(cfg, given)
+    refuse_overwriting(cfg)
+    cfg, plan = planned(cfg, given_keys())
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)
     read_from_data(cfg, data)
     framework = build(cfg.framework)
     restore(cfg, framework, data)
-    refuse_overwriting(cfg)
     save(cfg, plan)
     loggers, (alone, callbacks) = [one for one in build(cfg.logger).values() if one is not None], trainer_and_callbacks(cfg)
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)

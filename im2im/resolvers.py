@@ -1,5 +1,8 @@
 """What a configuration can compute beside looking values up."""
 
+import math
+from collections.abc import Sequence
+
 from omegaconf import Container, DictConfig, OmegaConf
 
 CHANNELS = ("in_channels", "out_channels")
@@ -21,4 +24,10 @@ def swapped(key: str, *, _root_: Container) -> DictConfig:
     return copy
 
 
+def steps_of(pixels: int, batch_size: int, patch_size: Sequence[int]) -> int:
+    """Count the batches that have so many pixels together, at least one: ``${steps_of:13107200,${batch_size},${patch_size}}``."""
+    return max(1, round(pixels / (batch_size * math.prod(patch_size))))
+
+
 OmegaConf.register_new_resolver("swapped", swapped, replace=True)
+OmegaConf.register_new_resolver("steps_of", steps_of, replace=True)

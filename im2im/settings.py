@@ -1,4 +1,4 @@
-"""What the values of settings may be, told before anything is built."""
+"""What a command line asks for: which keys it gives, what ends its training, and what is wrong with it before torch is loaded."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -48,7 +48,7 @@ def settle_length(cfg: DictConfig, given: Collection[str] = ()) -> None:
 
     Args:
         cfg: Its ``max_epochs`` and ``max_time`` are set; -1 epochs are as many as the time allows.
-        given: Keys of the command line, which win over an experiment and over the run that is resumed.
+        given: Keys of the command line alone, see :func:`command_keys`; they win over an experiment and over the run that is resumed.
     """
     given_alone = {key for key in ("max_epochs", "max_time") if key in given and cfg[key] is not None}
     if given_alone == {"max_time"} or (cfg.max_epochs is None and cfg.max_time is not None):
@@ -85,6 +85,8 @@ def check_places(cfg: DictConfig) -> None:
         raise ValueError("these settings have no value yet: data.root; give each as key=value")
     elif cfg.data.get("root") is not None:
         places["data.root"] = cfg.data.root
+    if cfg.run is None and (plan := OmegaConf.select(cfg, "plan.file")) is not None:
+        places["plan"] = plan
     refuse_missing(places)
 
 
@@ -99,7 +101,7 @@ def refuse_missing(places: Mapping[str, Any]) -> None:
     """Raise ValueError for the first setting that names something which is not on disk.
 
     Args:
-        places: Of run, init, input and data.root those that are given; run may be several.
+        places: Of run, init, input, data.root and plan those that are given; run may be several.
     """
     for key in ("run", "init"):
         value = places.get(key) or []
@@ -109,6 +111,8 @@ def refuse_missing(places: Mapping[str, Any]) -> None:
         list_images(str(places["input"]))  # a glob may find some
     if "data.root" in places and not Path(str(places["data.root"])).expanduser().exists():
         raise ValueError(f"there is no folder or table at data.root={places['data.root']}; correct data.root")
+    if "plan" in places and not Path(str(places["plan"])).expanduser().is_file():
+        raise ValueError(f"there is no file at plan={places['plan']}; give a plan.yaml, or a run folder that holds one")
 
 
 def announce(cfg: DictConfig, mode: str | None = None) -> None:
@@ -144,17 +148,28 @@ def quoted(text: str | Path) -> str:
     return "'" + str(text).replace("'", "\\'") + "'"
 
 
+def command_keys(hydra: Any = None) -> list[str]:
+    """List the keys and groups that the command line sets, as it writes them; none in a further process of a training.
+
+    Args:
+        hydra: Hydra's own settings of a sweep; those of this job unless given.
+    """
+    if hydra is None and not HydraConfig.initialized():
+        return []
+    overrides = (hydra or HydraConfig.get()).overrides.task
+    return [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
+
+
 def given_keys(hydra: Any = None) -> list[str]:
     """List the keys and groups that the command line or its experiment sets; none in a further process of a training.
 
     Args:
         hydra: Hydra's own settings of a sweep; those of this job unless given.
     """
-    if hydra is None:
-        if not HydraConfig.initialized():
-            return []
-        hydra = HydraConfig.get()
-    keys = [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in hydra.overrides.task]
+    if hydra is None and not HydraConfig.initialized():
+        return []
+    hydra = hydra or HydraConfig.get()
+    keys = command_keys(hydra)
     experiment, stored = hydra.runtime.choices.get("experiment"), ConfigStore.instance().repo.get("experiment", {})
     if node := stored.get(f"{experiment}.yaml"):
         settings: Any = OmegaConf.to_container(node.node)

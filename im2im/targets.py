@@ -20,7 +20,7 @@ CLASSES = (
 )
 EXCLUDED = ("monai.transforms.io",)  # call readers and writers by name
 RESOLVER = re.compile(r"\$\{([^}:]*):|\$\{\s*(?=\$)")
-RESOLVERS = {"oc.select", "hydra", "swapped"}
+RESOLVERS = {"oc.select", "hydra", "swapped", "steps_of"}
 SINGLE = ("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer")
 FUNCTIONS = ("im2im.stages", "im2im.metrics")
 

@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
+from tests_shared import SMALL
 from tests_tiny import built, composed, evaluate_once, folder, network_name, predict_once, tiny, train_once
 
 from im2im import app
+from im2im.__main__ import store_experiments
+from im2im.settings import UNLIMITED
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")  # of the trainer's own making
 EXPERIMENTS = folder("experiments")
@@ -159,3 +163,20 @@ def test_the_table_of_applications_names_it_with_a_command(name):
     (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}`: ")]
     assert f"`experiment={name} data.root=DATA`" in row
     assert row.count("|") == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "settled"),
+    [
+        ("max_epochs: 2", "max_time=00:00:00:01", (UNLIMITED, "00:00:00:01")),
+        ("max_time: 00:01:00:00", "max_epochs=1", (1, None)),
+        ("{max_epochs: 1, max_time: 00:01:00:00}", "seed=1", (1, "00:01:00:00")),
+    ],
+)
+def test_what_the_command_line_gives_alone_ends_the_training_of_an_experiment(settings, given, settled, im2im, tmp_path, monkeypatch):
+    store_experiments()
+    monkeypatch.setitem(ConfigStore.instance().repo["experiment"], "mine.yaml", None)  # gone again afterwards
+    monkeypatch.setattr("im2im.__main__.folder", lambda name: tmp_path if name == "experiments" else folder(name))
+    (tmp_path / "mine.yaml").write_text(settings)
+    config = OmegaConf.load(im2im("experiment=mine", *(one for one in SMALL if not one.startswith("max_epochs")), given) / "config.yaml")
+    assert (config.max_epochs, config.max_time) == settled

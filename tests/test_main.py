@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hydra.core.config_store import ConfigStore
 
-from im2im.__main__ import runs_given, store_experiments
+from im2im.__main__ import runs_given, store_experiments, with_plan_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +40,8 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
         "mode=trian",
         "task=label",
         "-m search=quick search.trials=0",
+        "data=folders data.root=. plan=nofile.yaml",
+        "-m search=quick data=folders data.root=. plan=nofile.yaml",
         "-m search=quick data=folders data.root=nowhere",
         "-m search=quick data=folders",
     ],
@@ -109,6 +111,8 @@ def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
         (["experiment=labelfre_3d"], "experiment=labelfre_3d is no option; did you mean labelfree_3d?"),
         (["data=folders"], "these settings have no value yet: data.root"),
         (["run=nowhere"], "there is nothing at run=nowhere"),
+        (["run=nowhere", "mode=train", "plan=nowhere/plan.yaml"], "plan= cannot change a finished run, got run=nowhere; start a new"),
+        (["data=folders", "data.root=.", "plan=."], "there is no file at plan=plan.yaml; give a plan.yaml, or a run folder that holds one"),
         (["mode=predict"], "mode=predict needs input="),
         (["network=[fnet"], "network=[fnet"),
         (["search=quick"], "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"),
@@ -142,6 +146,17 @@ def test_a_mistake_is_told_in_one_line(arguments, told, tmp_path):
 )
 def test_run_is_read_as_hydra_reads_it(value, runs):
     assert runs_given(value) == runs
+
+
+@pytest.mark.parametrize(
+    ("plan", "file"), [("mine.yaml", "mine.yaml"), ("a/b.yml", "a/b.yml"), ("outputs/run", "outputs/run/plan.yaml"), ("none", None)]
+)
+def test_a_plan_is_given_as_a_file_or_as_the_run_folder_that_holds_it(plan, file, tmp_path, monkeypatch):
+    (tmp_path / "outputs" / "run").mkdir(parents=True)
+    (tmp_path / "none").mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = [f"plan={plan}"] if file is None else ["plan=auto", f"plan.file={file}"]
+    assert with_plan_file(["seed=1", f"plan={plan}"]) == ["seed=1", *settings]
 
 
 def test_the_traceback_comes_when_it_is_asked_for(tmp_path):

@@ -1,8 +1,10 @@
 import pytest
 from omegaconf import OmegaConf
+from tests_shared import SMALL
 
 from im2im import resolvers  # noqa: F401
 from im2im.app import one_line
+from im2im.resolvers import steps_of
 
 NODES = {
     "spatial_dims": 3,
@@ -40,3 +42,18 @@ def test_a_network_without_channels_to_exchange_is_refused():
         OmegaConf.to_container(config, resolve=True)
     assert "\n" not in one_line(refused.value)
     assert "HYDRA_FULL_ERROR" not in one_line(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "patch_size", "steps"), [(8, [128, 128], 100), (4, [128, 128], 200), (8, [256, 256], 25), (1024, [512, 512], 1)]
+)
+def test_steps_follow_from_the_pixels_of_an_epoch_and_those_of_a_batch(batch_size, patch_size, steps):
+    assert steps_of(13_107_200, batch_size, patch_size) == steps
+
+
+def test_a_run_whose_steps_follow_from_its_pixels_goes_on(im2im):
+    steps = "data.steps_per_epoch='${steps_of:8192,${batch_size},${patch_size}}'"
+    run = im2im(*SMALL, steps)
+    assert OmegaConf.load(run / "config.yaml").data.steps_per_epoch == 4  # of two patches of 32 × 32 pixels
+    im2im(f"run={run}", "mode=train", "max_epochs=2", "batch_size=1")
+    assert OmegaConf.load(run / "config.yaml").data.steps_per_epoch == 8

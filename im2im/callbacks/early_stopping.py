@@ -20,18 +20,45 @@ class EarlyStopping(callbacks.EarlyStopping):
         patience_steps: Optimizer steps without a better smoothed value.
         smoothing: Weight of the earlier smoothed value against the new one, from 0 (none) to below 1.
         patience: Validations without a better smoothed value; instead of ``patience_steps`` where given.
-        settings: Others of Lightning's callback.
+        mode: "min" where less is better, "max" where more is.
+        min_delta: By which a value must be better to count.
+        stopping_threshold: At which the training ends.
+        divergence_threshold: At which it ends as well, having become worse.
+        strict: Whether it is an error that the value is not logged.
+        check_finite: Whether it ends when the value is NaN or infinite.
+        verbose: Whether each better value is told.
 
     Raises:
         ValueError: The smoothing is not a share below 1.
     """
 
-    def __init__(
-        self, monitor: str, patience_steps: int = 5000, smoothing: float = 0.7, patience: int | None = None, **settings: Any
+    def __init__(  # noqa: PLR0913, PLR0917, Lightning's own
+        self,
+        monitor: str,
+        patience_steps: int = 5000,
+        smoothing: float = 0.7,
+        patience: int | None = None,
+        mode: str = "min",
+        min_delta: float = 0.0,
+        stopping_threshold: float | None = None,
+        divergence_threshold: float | None = None,
+        strict: bool = True,
+        check_finite: bool = True,
+        verbose: bool = False,
     ) -> None:
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing is a share below 1, got {smoothing}; change callbacks.early_stopping.smoothing")
-        super().__init__(monitor, patience=patience or 1, **settings)
+        super().__init__(
+            monitor,
+            min_delta,
+            patience or 1,
+            mode=mode,
+            stopping_threshold=stopping_threshold,
+            divergence_threshold=divergence_threshold,
+            strict=strict,
+            check_finite=check_finite,
+            verbose=verbose,
+        )
         self.patience_steps, self.smoothing, self.given_patience = patience_steps, smoothing, patience
         self.smoothed: Tensor | None = None
 
@@ -43,8 +70,10 @@ class EarlyStopping(callbacks.EarlyStopping):
         elif self.given_patience is not None:
             self.patience = self.given_patience
         else:
-            batches = min(float(trainer.val_check_batch or math.inf), trainer.num_training_batches) * (trainer.check_val_every_n_epoch or 1)
-            self.patience = math.ceil(self.patience_steps / max(batches, 1))
+            accumulate = getattr(getattr(pl_module, "optimization", None), "accumulate", 1)  # batches for each step
+            batches = min(float(trainer.val_check_batch or math.inf), trainer.num_training_batches)
+            steps = math.ceil(batches / accumulate) * (trainer.check_val_every_n_epoch or 1)
+            self.patience = math.ceil(self.patience_steps / max(steps, 1))
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         self.smoothed = current if self.smoothed is None else self.smoothing * self.smoothed.to(current) + (1 - self.smoothing) * current

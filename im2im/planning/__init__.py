@@ -1,1 +1,1 @@
-"""Auto: proposes configurations from the data, tries them, and keeps the best."""
+"""Plans: settings of a training, chosen from the data and the machine by written rules."""

@@ -77,7 +77,7 @@ class Situation:
     @property
     def plane_distance(self) -> float:
         """Distance of planes in pixels."""
-        return float(self.facts.get("plane_distance", 1.0))
+        return plane_distance(self.facts)
 
     @property
     def flat(self) -> bool:
@@ -89,3 +89,9 @@ class Situation:
         """Whether the target is much like the source, channel by channel."""
         channels = self.facts["channels"]
         return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE
+
+
+def plane_distance(facts: Mapping[str, Any]) -> float:
+    """Give the distance of planes in pixels, see :func:`.fingerprint`; by the size of a voxel in facts of earlier versions."""
+    voxel = facts.get("voxel_size") or [1.0]
+    return float(facts.get("plane_distance", voxel[0] / voxel[-1]))

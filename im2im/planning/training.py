@@ -20,7 +20,7 @@ from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
-from im2im.settings import settle_length
+from im2im.settings import command_keys, settle_length
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
 
     def compose(settings: Sequence[str]) -> DictConfig:
         composed = hydra.compose(told.job.config_name, [*settings, *told.overrides.task])
-        settle_length(composed, given)
+        settle_length(composed, command_keys())
         return composed
 
     plan = plan_training(cfg, given, told.runtime.choices, compose)

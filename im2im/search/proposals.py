@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from im2im.planning.rules import VERY_FEW
+from im2im.planning.situation import FLAT, plane_distance
 from im2im.search.refusals import WHILE_TRAINING
 from im2im.search.space import dimension
 
@@ -17,13 +19,12 @@ Values = str | dict[str, list[str]]
 OF_INTENSITIES = ("mse_correlation", "l1_ssim", "l1", "huber", "mse")  # criteria
 OF_CLASSES = ("generalized_dice_focal", "dice_cross_entropy", "cross_entropy", "tversky")
 NORMALIZATIONS = ("standard", "percentile", "center")
+FRAMEWORKS = ("fcn", "pix2pix")  # of pairs
 AUGMENTATIONS = ("intensity", "contrast", "flips", "strong")
 FACTOR = 8  # of learning rates to both sides of the default
 OBJECTS = 2  # widths of an object that a patch holds at least
 BYTES = 2000  # that a voxel of a batch takes while a network learns, about
-FEW = 10  # images, from which a large network learns little
 TAIL = 10  # times as far above the median as others are below it: single bright pixels, which mean and deviation follow
-FLAT = 3.0  # times as far between planes as between pixels
 VARIANTS = {
     "fnet": {"wide": ["network.channels=48"], "narrow": ["network.channels=16"], "shallow": ["network.depth=3"]},
     "unet": {
@@ -47,18 +48,18 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
         full: Try other networks and frameworks too, and more of everything.
     """
     criterion, network = chosen.get("criterion", "") if "criterion" in cfg.task else "", chosen["network"]
-    intensities = criterion in OF_INTENSITIES
+    intensities = bool(criterion) and "classes" not in cfg.task
     space: dict[str, Values] = {
-        "batch_size": _numbers([max(1, int(cfg.batch_size * factor)) for factor in ((1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25))]),
-        "criterion": _first(criterion, OF_INTENSITIES if intensities else OF_CLASSES),
+        "batch_size": _batches(cfg, (1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25)),
+        "criterion": _first(criterion, OF_INTENSITIES if intensities else OF_CLASSES) if criterion else "",
         "learning_rate": _around(float(cfg.learning_rate)),
         "network": _networks(cfg, facts, network, others=full and network in NETWORKS and "network" not in fixed),
         "patches": {} if OmegaConf.select(cfg, "search.pruner") in WHILE_TRAINING else _patches(cfg, facts),
         "normalization": _first(chosen["normalization"], _normalizations(facts)),
         "augmentation": _first(chosen["augmentation"], _augmentations(facts)),
     }
-    if full and intensities:
-        space["framework"] = _first(chosen["framework"], ("fcn", "pix2pix"))
+    if full and intensities and chosen["framework"] in FRAMEWORKS:
+        space["framework"] = _first(chosen["framework"], FRAMEWORKS)
     return {name: values for name, values in space.items() if values and not _given(fixed, dimension(name, values).keys)}
 
 
@@ -83,13 +84,23 @@ def _around(rate: float) -> str:
 
 
 def _first(default: str, others: Sequence[str]) -> str:
-    """Write a choice that begins with the default; nothing where that is not among the others, or alone."""
-    return f"choice({','.join(dict.fromkeys((default, *others)))})" if default in others and len(others) > 1 else ""
+    """Write a choice that begins with the default, whether that is among the others or not; nothing where it is alone."""
+    found = list(dict.fromkeys((default, *others)))
+    return f"choice({','.join(found)})" if len(found) > 1 else ""
 
 
-def _numbers(values: Sequence[int]) -> str:
-    found = list(dict.fromkeys(values))
-    return f"choice({','.join(map(str, found))})" if len(found) > 1 else ""
+def _batches(cfg: DictConfig, factors: Sequence[float]) -> Values:
+    """Multiply the batch; an epoch sees as many pixels with each."""
+    sizes = list(dict.fromkeys(max(1, int(cfg.batch_size * factor)) for factor in factors))
+    if cfg.data.steps_per_epoch is None or len(sizes) == 1:
+        return _first(str(sizes[0]), [str(size) for size in sizes])
+    return {str(size): [f"batch_size={size}", _steps(cfg)] if size != cfg.batch_size else [] for size in sizes}
+
+
+def _steps(cfg: DictConfig) -> str:
+    """Write how many steps an epoch has, so that it sees as many pixels as by default, whatever patches and batches a trial has."""
+    pixels = cfg.data.steps_per_epoch * cfg.batch_size * math.prod(cfg.patch_size)
+    return f"data.steps_per_epoch='${{steps_of:{pixels},${{batch_size}},${{patch_size}}}}'"
 
 
 def _patches(cfg: DictConfig, facts: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -103,7 +114,8 @@ def _patches(cfg: DictConfig, facts: Mapping[str, Any]) -> dict[str, list[str]]:
         within = needed < 1e9 * facts.get("memory", math.inf)
         if within and all(least <= side <= length for side, length in zip(other, facts["size"][-2:], strict=True)):
             listed = ",".join(map(str, [*planes, *other]))
-            found[_text(other)] = [f"patch_size=[{listed}]", f"data.patches_per_image={max(1, round(count / factor**2))}"]
+            length = f"data.patches_per_image={max(1, round(count / factor**2))}" if cfg.data.steps_per_epoch is None else _steps(cfg)
+            found[_text(other)] = [f"patch_size=[{listed}]", length]
     return found if len(found) > 1 else {}
 
 
@@ -127,7 +139,7 @@ def _augmentations(facts: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _few(facts: Mapping[str, Any]) -> bool:
-    return bool(facts.get("images", {}).get("train", FEW) < FEW)
+    return bool(facts.get("images", {}).get("train", VERY_FEW) < VERY_FEW)
 
 
 def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bool) -> dict[str, list[str]]:
@@ -136,8 +148,7 @@ def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bo
     Small variants are the best guess for few images, and where a processor has to train them in little time.
     """
     small = _few(facts) or (facts.get("device") == "cpu" and bool(OmegaConf.select(cfg, "search.share_hours")))
-    spacing = facts.get("voxel_size") or [1.0]
-    flat = ("anisotropic_unet",) if cfg.spatial_dims == 3 and spacing[0] > FLAT * spacing[-1] else ()
+    flat = ("anisotropic_unet",) if cfg.spatial_dims == 3 and plane_distance(facts) > FLAT else ()
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys((chosen, *((*NETWORKS, *flat) if others else ()))):
         group = [f"network={name}"] if others else []

@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -27,7 +28,7 @@ class Recorded(pl.LightningModule):
         return [optimizer], [Cosine(optimizer, len(self.values), self.max_time)]
 
 
-def epochs_trained(tmp_path, callback, values, batches=4, **settings):
+def epochs_trained(tmp_path, callback, values, batches=4, accumulate=1, **settings):
     images = DataLoader(torch.ones(batches, 1), batch_size=1)
     trainer = pl.Trainer(
         max_epochs=len(values),
@@ -40,14 +41,17 @@ def epochs_trained(tmp_path, callback, values, batches=4, **settings):
         default_root_dir=tmp_path,
         callbacks=[callback],
     )
-    trainer.fit(Recorded(values, **settings), images, images)
+    framework = Recorded(values, **settings)
+    framework.optimization = SimpleNamespace(accumulate=accumulate)
+    trainer.fit(framework, images, images)
     return trainer.current_epoch
 
 
-@pytest.mark.parametrize(("batches", "epochs"), [(4, 4), (2, 7), (12, 2)])
-def test_patience_is_counted_in_optimizer_steps_however_long_an_epoch_is(tmp_path, batches, epochs):
+@pytest.mark.parametrize(("batches", "accumulate", "epochs"), [(4, 1, 4), (2, 1, 7), (12, 1, 2), (12, 4, 5), (10, 4, 5)])
+def test_patience_is_counted_in_optimizer_steps_however_long_an_epoch_is(tmp_path, batches, accumulate, epochs):
     callback = EarlyStopping("val/loss", patience_steps=12)
-    assert epochs_trained(tmp_path, callback, [1.0] * 9, batches) == epochs  # the first epoch is the best one, 12 steps follow
+    trained = epochs_trained(tmp_path, callback, [1.0] * 9, batches, accumulate)
+    assert trained == epochs  # the first epoch is the best one, 12 steps follow
 
 
 def test_patience_in_validations_is_that_of_lightning(tmp_path):

@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
 import tifffile
@@ -72,6 +75,26 @@ def test_what_somebody_gave_is_left_alone():
 
 
 @pytest.mark.parametrize(
+    ("task", "group", "option", "second"),
+    [
+        ("labelfree", "augmentation", "rotations", "intensity"),
+        ("semantic", "augmentation", "stains", "intensity"),
+        ("labelfree", "criterion", "ssim", "mse_correlation"),
+        ("semantic", "criterion", "dice", "generalized_dice_focal"),
+        ("semantic", "normalization", "minmax", "standard"),
+    ],
+)
+def test_an_option_that_is_not_proposed_otherwise_comes_first_where_it_is_planned(task, group, option, second):
+    space = propose(composed(f"task={task}"), FACTS, {**CHOSEN[task], group: option}, (), full=False)
+    assert space[group].startswith(f"choice({option},{second},")
+
+
+def test_frameworks_without_pairs_are_not_mixed_with_those_that_need_them():
+    space = propose(composed("task=labelfree"), FACTS, {**CHOSEN["labelfree"], "framework": "cyclegan"}, (), full=True)
+    assert "framework" not in space
+
+
+@pytest.mark.parametrize(
     ("key", "dimension"), [("normalization.low", "normalization"), ("criterion.weight", "criterion"), ("framework.generator", "framework")]
 )
 def test_what_somebody_gave_within_a_part_keeps_that_part(key, dimension):
@@ -100,10 +123,19 @@ def test_the_best_guesses_follow_from_the_data():
     assert [guesses(few)[name] for name in names] == ["fnet, narrow", "percentile", "strong"]
 
 
-@pytest.mark.parametrize(("spacing", "tried"), [([1.0, 0.3, 0.3], True), ([0.3, 0.3, 0.3], False), (None, False)])
-def test_stacks_with_distant_planes_are_tried_with_a_network_for_them(spacing, tried):
+@pytest.mark.parametrize(
+    ("spacing", "estimated", "tried"),
+    [
+        ([1.0, 0.3, 0.3], 1.0, True),
+        ([0.3, 0.3, 0.3], 5.0, False),
+        ([1.0, 1.0, 1.0], 5.0, True),  # the files do not say
+        ([1.0, 1.0, 1.0], 2.0, False),
+    ],
+)
+def test_stacks_with_distant_planes_are_tried_with_a_network_for_them(spacing, estimated, tried):
     cfg = composed("task=labelfree", "spatial_dims=3")
-    space = propose(cfg, {"size": [32, 256, 256], "channels": [1, 1], "voxel_size": spacing}, CHOSEN["labelfree"], (), True)
+    facts = {"size": [32, 256, 256], "channels": [1, 1], "voxel_size": spacing, "plane_distance": estimated}
+    space = propose(cfg, facts, CHOSEN["labelfree"], (), True)
     assert ("anisotropic_unet" in space["network"]) == tried
 
 
@@ -122,6 +154,29 @@ HALVED, DOUBLED = ["patch_size=[64,64]", "data.patches_per_image=16"], ["patch_s
 def test_patches_fit_images_objects_and_memory_and_an_epoch_sees_as_many_pixels(facts, others):
     space = propose(composed("task=labelfree"), {**FACTS, **facts}, CHOSEN["labelfree"], (), False)
     assert list(space["patches"].values()) == [[], *others]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_epochs_of_a_planned_length_see_as_many_pixels_with_every_patch_and_batch(dims):
+    given = ("task=labelfree", f"spatial_dims={dims}", "data.steps_per_epoch=128")
+    facts = {"size": [64, 512, 512][-dims:], "channels": [1, 1], "voxel_size": [1.0] * dims}
+    cfg = composed(*given)
+    dimensions = {one.name: one for one in space_of(propose(cfg, facts, CHOSEN["labelfree"], (), True))}
+    batches, patches = dimensions["batch_size"], dimensions["patches"]
+    seen = {}
+    for batch, patch in itertools.product(batches.choices, patches.choices):
+        trial = composed(*given, *batches.overrides(batch), *patches.overrides(patch))
+        seen[batch, patch] = trial.data.module.sampling.steps_per_epoch * trial.batch_size * math.prod(trial.patch_size)
+        assert trial.batch_size == int(batch)
+    assert len(seen) >= 9
+    assert set(seen.values()) == {128 * cfg.batch_size * math.prod(cfg.patch_size)}
+
+
+@pytest.mark.parametrize("length", ["data.steps_per_epoch=100", "data.patches_per_image=4"])
+def test_what_an_epoch_sees_is_left_alone_where_somebody_gave_it(length):
+    space = propose(composed("task=labelfree", length), FACTS, CHOSEN["labelfree"], {length.partition("=")[0]}, False)
+    assert "patches" not in space
+    assert ("batch_size" in space) == ("patches_per_image" in length)
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])

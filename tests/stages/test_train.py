@@ -205,6 +205,15 @@ def test_a_run_never_lands_on_another(trained, tmp_path, capsys):
     assert torch.equal(next(iter(weights(trained).values())), next(iter(weights(tmp_path / "copy").values())))
 
 
+def test_a_folder_that_holds_a_run_is_refused_before_a_plan_is_made(tmp_path, capsys, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    monkeypatch.setattr("im2im.planning.training.planned", lambda *_: pytest.fail("was planned"))
+    with pytest.raises(SystemExit):
+        command(tmp_path, *SMALL, f"hydra.run.dir={tmp_path / 'run'}")
+    assert "already holds a run" in capsys.readouterr().err
+
+
 def test_a_moved_run_still_knows_its_best_score(im2im, tmp_path):
     moved = tmp_path / "outputs" / "another" / "place"
     moved.parent.mkdir(parents=True)
