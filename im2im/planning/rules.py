@@ -19,7 +19,7 @@ AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixel
 VOLUME = 262_144  # voxels of a batch
 BATCHES = (2, 16)  # smallest and largest batch
 VALIDATED = {2: 64, 3: 16}  # patches of one validation
-EPOCH = {2: (100, 250), 3: (25, 250)}  # fewest and most steps of an epoch
+EPOCH = {2: 100, 3: 25}  # fewest steps of an epoch
 FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
 SHARE = 0.1  # of the time that validation may take
 STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
@@ -209,7 +209,6 @@ def objects(at: Situation) -> Part | None:
 def length(at: Situation) -> Part:
     """Choose the length of an epoch and of the training."""
     limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
-    fewest, most = EPOCH[at.dims]
     settings: dict[str, Any] = {
         "data.validation_patches": max(4, math.ceil(limit / max(at.facts["images"].get("val", 0), 1))),
         "data.validation_limit": limit,
@@ -217,7 +216,7 @@ def length(at: Situation) -> Part:
     if "data.patches_per_image" in at.given:
         steps = max(1, at.images * at.settings["data.patches_per_image"] // batch)
     else:
-        wanted = min(max(math.ceil(FORWARD / SHARE * limit / batch), fewest), most)
+        wanted = max(math.ceil(FORWARD / SHARE * limit / batch), EPOCH[at.dims])
         steps = settings["data.steps_per_epoch"] = at.settings.get("data.steps_per_epoch", wanted)
     total = GAN_STEPS if at.adversarial else STEPS[at.dims]
     settings["data.max_epochs"] = math.ceil(total / steps)

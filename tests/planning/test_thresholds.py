@@ -73,6 +73,12 @@ def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of
         ({**objects(foreground=0.01), "paired": False}, {PLACES: None}),
         ({**objects(foreground=0.01), "given": ["data.foreground"]}, {PLACES: None}),  # which excludes it
         (classes(objects={"in each image": 0}), {"patch_size": [128, 128]}),
+        (images(8, "intensities") | {"framework": "pix2pix", "network": "fnet"}, {"augmentation": None}),
+        ({"facts": FLAT, "dims": 3, "framework": "pix2pix"}, {"network": "fnet"}),
+        ({"facts": STACK, "dims": 3}, {"data.steps_per_epoch": 25, "data.validation_limit": 16}),
+        (objects(3, **{**STACK, "voxel_size": [0.25, 0.5, 0.5]}), {"patch_size": [32, 64, 64]}),
+        ({**classes(**{**FLAT, "smallest": [5, 256, 256]}), "dims": 3}, {"patch_size": [5, 160, 160]}),
+        ({"facts": {"images": {"train": 40, "val": 40}}}, {"data.validation_patches": 4}),
         ({"has_weights": True}, {"network.channels": None, "network.upsampling": None}),
         ({**objects(), "has_weights": True}, {"framework.criterion.extent": None, "network": None}),
     ],
