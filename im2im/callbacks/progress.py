@@ -17,7 +17,7 @@ EPOCHS = 5  # the latest ones, whose mean length counts; the first of a training
 REFRESH = 0.5  # seconds between looks at the loss, each of which waits for the GPU
 
 
-class TimeLeft:
+class TrainingTimeLeft:
     """Estimates the rest of a training from the epochs since it began, or from the steps of the first one."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class RunProgressBar(RichProgressBar):
 
     def __init__(self, metric: str) -> None:
         super().__init__(refresh_rate=10, console_kwargs={"stderr": True})
-        self.metric, self.left, self._looked = metric, TimeLeft(), -math.inf
+        self.metric, self.left, self._looked = metric, TrainingTimeLeft(), -math.inf
         self._shown: dict[str, Any] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from im2im.callbacks.progress import TimeLeft, counted, epochs_wanted, seconds_allowed
+from im2im.callbacks.progress import TrainingTimeLeft, counted, epochs_wanted, seconds_allowed
 from im2im.console import ONLY_FILE
 from im2im.report.notation import clock, duration, number
 
@@ -29,7 +29,7 @@ class TrainingLog(pl.Callback):
 
     def __init__(self, metric: str, console: bool = True) -> None:
         self.metric, self.extra = metric, None if console else ONLY_FILE
-        self.left, self.complete, self.began = TimeLeft(), 0, 0.0  # complete: an epoch, number from 1, that was not told yet
+        self.left, self.complete, self.began = TrainingTimeLeft(), 0, 0.0  # complete: an epoch, number from 1, that was not told yet
         self._batches = -1  # of those that are measured; -1: all were
         self._start, self._first_epoch = 0.0, 0
 

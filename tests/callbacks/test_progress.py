@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning.callbacks import Timer
 
 from im2im.callbacks import progress
-from im2im.callbacks.progress import RunProgressBar, TimeLeft, counted
+from im2im.callbacks.progress import RunProgressBar, TrainingTimeLeft, counted
 
 
 class Tiny(pl.LightningModule):
@@ -83,7 +83,7 @@ def clock(monkeypatch):
 
 
 def test_the_time_left_follows_from_the_steps_of_the_first_epoch_then_from_epochs(clock):
-    left = TimeLeft()
+    left = TrainingTimeLeft()
     left.start()
     assert left.seconds(trainer_of(5), 0) is None
     clock.seconds += 2
@@ -96,7 +96,7 @@ def test_the_time_left_follows_from_the_steps_of_the_first_epoch_then_from_epoch
 
 
 def test_the_first_limit_to_be_reached_counts(clock):
-    left = TimeLeft()
+    left = TrainingTimeLeft()
     left.start()
     clock.seconds += 10
     left.end_epoch()

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SHOWN = 20  # trials of a ranking
 
 
-class Telling:
+class TrialLog:
     """Logs the trials of a search as they begin and end.
 
     Args:
