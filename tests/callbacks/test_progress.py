@@ -1,3 +1,4 @@
+import io
 import math
 from types import SimpleNamespace
 
@@ -5,6 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
+from rich.console import Console
 
 from im2im.callbacks import progress
 from im2im.callbacks.progress import RunProgressBar, TrainingTimeLeft, counted
@@ -27,6 +29,18 @@ class Tiny(pl.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0)
+
+
+class OnATerminal(RunProgressBar):
+    """Keeps what a terminal of 80 columns would show in a long training with a small loss."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self._looked, pl_module.lowered = -math.inf, {0: {"one": torch.tensor(2.5e-5)}}
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self.progress.update(self.train_progress_bar_id, description="epoch 100 of 100", completed=1)
+        console = Console(width=80, file=io.StringIO())
+        console.print(self.progress.get_renderable())
+        self.text = console.file.getvalue()
 
 
 class Seen(RunProgressBar):
@@ -55,6 +69,15 @@ def test_the_bar_counts_epochs_from_1_and_shows_the_loss_and_the_metric_alone(tm
     assert (first, second) == ("epoch 1 of 2", "epoch 2 of 2")
     assert before == {"loss": pytest.approx(0.5)}  # no validation yet, and no v_num of the logger
     assert after == {"loss": pytest.approx(0.5), "val/pearson": 0.25}
+
+
+def test_the_bar_fits_on_one_line_and_shows_small_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "Console", lambda stderr: SimpleNamespace(is_terminal=True))
+    bar = OnATerminal("val/pearson")
+    fit(tmp_path, bar)
+    (line,) = [line for line in bar.text.splitlines() if line.strip()]
+    assert line.startswith("epoch 100 of 100 ")
+    assert line.rstrip().endswith("left loss: 2.5e-05 val/pearson: 0.25")
 
 
 def test_there_is_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch):
