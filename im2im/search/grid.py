@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class GridSweeper(BasicSweeper):
-    """Runs every combination as Hydra does, and writes comparison.html, whatever failed or was interrupted."""
+    """Runs every combination, then prints a ranking and writes comparison.html, also after failures and an interruption."""
 
     __module__ = "hydra_plugins.im2im"  # where Hydra takes plugins from
 
