@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from im2im import app
 from im2im.console import opening
 from im2im.nesting import leaves
-from im2im.overrides import is_sweep, paths_of, plain_settings, with_custom_network, with_paths_as_text, with_plan_file
+from im2im.overrides import PATHS, is_sweep, paths_of, plain_settings, with_custom_network, with_paths_as_text, with_plan_file
 from im2im.ranks import first_process, started_together
 
 PACKAGE = Path(__file__).resolve().parent
@@ -185,9 +185,10 @@ def explain(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override} cannot be understood ({str(error).splitlines()[0]}); write key=value, and quote what has spaces or brackets"
-        )
+        key, _, value = str(error.override).partition("=")
+        example = f""", as in '{key}="{value}"'""" if key in PATHS else ""
+        wrong = f"{error.override} cannot be understood ({str(error).splitlines()[0]})"
+        return f"{wrong}; write key=value, and quote what has spaces or brackets{example}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = sorted(option for option in error.options or [] if not option.startswith("_"))

@@ -112,7 +112,10 @@ def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
         (["run=nowhere"], "there is nothing at run=nowhere"),
         (["mode=predict"], "mode=predict needs input="),
         (["mode=evaluate"], "mode=evaluate needs a trained network, got run=null; set run= to a run folder or .ckpt"),
-        (["mode=predict", "run=nowhere", "input=A/i[01].tif", "output=P"], "input=A/i[01].tif cannot be understood"),
+        (
+            ["mode=predict", "run=nowhere", "input=A/i[01].tif", "output=P"],
+            "quote what has spaces or brackets, as in 'input=\"A/i[01].tif\"'",
+        ),
         (["data=folders", "data.root=2024_05"], "there is no folder or table at data.root=2024_05"),
         (["network=[fnet"], "network=[fnet"),
         (["search=quick"], "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"),
