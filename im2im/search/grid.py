@@ -36,15 +36,15 @@ class GridSweeper(BasicSweeper):
         assert self.config is not None
         assert self.launcher is not None
         announce(self.config, mode="grid")
-        launcher = LoggingLauncher(self.launcher, lambda: sum(map(len, self.overrides or [])))
+        launcher = LoggingLauncher(self.launcher, lambda: differing([job for batch in self.overrides or [] for job in batch]))
         self.launcher = launcher  # type: ignore[assignment]
         try:
             found = super().sweep(arguments)
         finally:
-            rank(launcher.returns)
-            compare(launcher.returns, Path(self.config.hydra.sweep.dir))
+            rank(launcher.returns, launcher.names())
+            compare(launcher.returns, launcher.names(), Path(self.config.hydra.sweep.dir))
         if errors := [one._return_value for one in launcher.returns if one.status != JobStatus.COMPLETED]:
-            raise ValueError(f"{len(errors)} of {launcher.count()} trials failed, the first: {one_line(errors[0])}") from errors[0]
+            raise ValueError(f"{len(errors)} of {len(launcher.names())} trials failed, the first: {one_line(errors[0])}") from errors[0]
         return found
 
 
@@ -53,11 +53,11 @@ class LoggingLauncher:
 
     Args:
         launcher: The one that was chosen.
-        count: Jobs of the sweep; tells their number once the sweep knows it.
+        names: Of all jobs of the sweep; tells them once the sweep knows them.
     """
 
-    def __init__(self, launcher: Any, count: Callable[[], int]) -> None:
-        self.launcher, self.count, self.returns = launcher, count, list[JobReturn]()
+    def __init__(self, launcher: Any, names: Callable[[], list[str]]) -> None:
+        self.launcher, self.names, self.returns = launcher, names, list[JobReturn]()
         self.left: SweepTimeLeft | None = None
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -66,18 +66,18 @@ class LoggingLauncher:
         Returns:
             Of the jobs that did not fail: Hydra would print the others' errors again and leave out further jobs.
         """
-        self.left = self.left or SweepTimeLeft(self.count())
-        jobs, names = [list(one) for one in job_overrides], differing(job_overrides)
+        names, jobs = self.names(), [list(one) for one in job_overrides]
+        self.left = self.left or SweepTimeLeft(len(names))
         size, known = 1 if isinstance(self.launcher, BasicLauncher) else len(jobs), len(self.returns)
         for first in range(0, len(jobs), size):
-            places = range(first, min(first + size, len(jobs)))
-            for place in places:
-                log.info("trial %d of %d: %s", initial_job_idx + place + 1, self.count(), names[place])
+            numbers = [initial_job_idx + place for place in range(first, min(first + size, len(jobs)))]
+            for place in numbers:
+                log.info("trial %d of %d: %s", place + 1, len(names), names[place])
             found = self.launcher.launch(jobs[first : first + size], initial_job_idx + first)
             self.returns += found  # at once: the next job may be interrupted
             left = self.left.add(len(found))
-            for place, one in zip(places, found, strict=True):
-                log.info("trial %d of %d%s", initial_job_idx + place + 1, self.count(), told(one, left))
+            for place, one in zip(numbers, found, strict=True):
+                log.info("trial %d of %d%s", place + 1, len(names), told(one, left))
         return [one for one in self.returns[known:] if one.status == JobStatus.COMPLETED]
 
 
@@ -102,15 +102,16 @@ def scores_of(returned: JobReturn) -> dict[str, float]:
     return {key: float(value) for key, value in known.items() if value is not None and math.isfinite(value)}
 
 
-def rank(returns: Sequence[JobReturn]) -> None:
+def rank(returns: Sequence[JobReturn], names: Sequence[str]) -> None:
     """Print what ended as one table, the best first: by validation, or by test images where nothing else is known.
 
     Runs that lack that score, or monitor another metric than the first one, come last.
 
     Args:
-        returns: Of all jobs.
+        returns: Of the jobs that ended, in their order.
+        names: Of all jobs.
     """
-    names, scores = differing([list(one.overrides or []) for one in returns]), [scores_of(one) for one in returns]
+    scores = [scores_of(one) for one in returns]
     metrics = [metric for known in scores for metric in known]
     if not metrics:
         return
@@ -124,7 +125,7 @@ def rank(returns: Sequence[JobReturn]) -> None:
         folder = MISSING if hydra is None else Path(str(hydra.hydra.runtime.output_dir)).name
         figures = [number(scores[place].get(metric, math.nan)) for metric in columns]
         rows.append([*figures, _time(returns[place]), folder, names[place]])
-    title = f"{sum(map(bool, scores))} of {len(returns)} trials were scored, ranked by "
+    title = f"{sum(map(bool, scores))} of {len(names)} trials were scored, ranked by "
     if by.startswith("test/"):
         title += "test images alone, so that no setting should be chosen by it"
     else:
@@ -140,12 +141,12 @@ def _time(returned: JobReturn) -> str:
     return MISSING if seconds is None else clock(seconds)
 
 
-def compare(returns: Sequence[JobReturn], folder: Path) -> None:
+def compare(returns: Sequence[JobReturn], names: Sequence[str], folder: Path) -> None:
     """Write the page of what ended, where at least two runs were scored."""
     from im2im.app import one_line
     from im2im.report.comparison import read_run, write_comparison
 
-    names = differing([list(one.overrides or []) for one in returns])
+    names = names[: len(returns)]  # the others did not begin or were interrupted
     done = [one.status == JobStatus.COMPLETED for one in returns]
     places = [Path(str(one.hydra_cfg.hydra.runtime.output_dir)) if one.hydra_cfg is not None else None for one in returns]
     found = [read_run(name, place) for name, place, fine in zip(names, places, done, strict=True) if place is not None and fine]

@@ -7,9 +7,10 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from im2im.search.grid import LoggingLauncher, rank, scores_of
+from im2im.search.grid import LoggingLauncher, differing, rank, scores_of
 
 JOBS = [["task=labelfree", f"learning_rate={rate}"] for rate in (0.1, 0.2, 0.3)]
+NAMES = [f"learning_rate={rate}" for rate in (0.1, 0.2, 0.3)]
 
 
 def returned(value=None, folder="0", overrides=(), mode="max", error=None, val=None, patch_size=(32, 32), seconds=60.0) -> JobReturn:
@@ -49,7 +50,7 @@ def test_runs_are_told_before_and_after(basic, caplog):
     launcher = OneByOne(outcomes)
     chosen = launcher if basic else SimpleNamespace(launch=launcher.launch)
     with caplog.at_level(logging.INFO):
-        kept = LoggingLauncher(chosen, lambda: 3)
+        kept = LoggingLauncher(chosen, lambda: NAMES)
         assert kept.launch(JOBS, 0) == [outcomes[0], outcomes[2]]  # the error of the other one is told already
     assert kept.returns == outcomes
     told = [re.sub(r"about \d:\d\d:\d\d", "TIME", one.getMessage()) for one in caplog.records if one.name == "im2im.search.grid"]
@@ -71,7 +72,7 @@ def test_what_ended_before_an_interruption_is_kept():
 
     launcher = OneByOne([])
     launcher.launch = launch
-    kept = LoggingLauncher(launcher, lambda: 3)
+    kept = LoggingLauncher(launcher, lambda: NAMES)
     with pytest.raises(KeyboardInterrupt):
         kept.launch(JOBS, 0)
     assert [scores_of(one) for one in kept.returns] == [{"test/pearson": 0.5}]
@@ -91,7 +92,7 @@ def test_a_grid_ends_with_a_ranking_by_validation_in_which_failed_runs_are_last(
         returned(0.8, "1", JOBS[1], mode, val=0.75, seconds=120.0),
         returned(None, "2", JOBS[2], error=ValueError("no")),
     ]
-    rank(outcomes)
+    rank(outcomes, NAMES)
     title, (head, *rows) = shown(capsys)
     assert title == "2 of 3 trials were scored, ranked by the validation of their best epochs"
     assert head == ["rank", "val/pearson", "test/pearson", "time", "folder", "what changed"]
@@ -101,7 +102,7 @@ def test_a_grid_ends_with_a_ranking_by_validation_in_which_failed_runs_are_last(
 
 
 def test_a_grid_that_only_test_images_rank_says_so(capsys):
-    rank([returned(0.5, "0", JOBS[0]), returned(0.75, "1", JOBS[1])])
+    rank([returned(0.5, "0", JOBS[0]), returned(0.75, "1", JOBS[1])], NAMES[:2])
     title, (head, *rows) = shown(capsys)
     assert title == "2 of 2 trials were scored, ranked by test images alone, so that no setting should be chosen by it"
     assert head[1:3] == ["test/pearson", "time"]
@@ -109,10 +110,22 @@ def test_a_grid_that_only_test_images_rank_says_so(capsys):
 
 
 def test_validation_patches_that_differ_in_size_are_pointed_out(capsys):
-    rank([returned(0.5, "0", JOBS[0], val=0.5), returned(0.5, "1", JOBS[1], val=0.5, patch_size=(64, 64))])
+    rank([returned(0.5, "0", JOBS[0], val=0.5), returned(0.5, "1", JOBS[1], val=0.5, patch_size=(64, 64))], NAMES[:2])
     assert shown(capsys)[0].endswith("the validation of their best epochs, whose patches differ in size")
 
 
+def test_jobs_are_named_by_what_not_all_of_them_have():
+    assert differing(JOBS) == NAMES
+    assert differing(JOBS[:1]) == ["task=labelfree learning_rate=0.1"]
+
+
+def test_an_interrupted_grid_names_the_runs_before_as_the_whole_one(capsys):
+    rank([returned(0.5, "0", JOBS[0], val=0.5)], NAMES)
+    title, (_, row) = shown(capsys)
+    assert title.startswith("1 of 3 trials were scored")
+    assert row[-1] == "learning_rate=0.1"
+
+
 def test_runs_without_a_score_are_not_ranked(capsys):
-    rank([returned(), returned()])
+    rank([returned(), returned()], NAMES[:2])
     assert capsys.readouterr().out == ""

@@ -187,7 +187,7 @@ def test_an_interrupted_grid_ends_with_the_runs_before(tmp_path, monkeypatch, ca
     monkeypatch.setattr(FCN, "training_step", interrupt_the_third)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         command(tmp_path, "-m", "learning_rate=0.01,0.02,0.03,0.04", "max_epochs=1", *TINY)
-    assert "2 of 2 trials were scored" in capfd.readouterr().out
+    assert "2 of 4 trials were scored" in capfd.readouterr().out
     assert "learning_rate=0.02" in (result(tmp_path) / "comparison.html").read_text()
 
 
