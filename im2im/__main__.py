@@ -15,13 +15,13 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from im2im import app
 from im2im.console import opening
 from im2im.nesting import leaves
+from im2im.overrides import PATHS, is_sweep, paths_of, plain_settings, with_custom_network, with_paths_as_text, with_plan_file
 from im2im.ranks import first_process, started_together
 
 PACKAGE = Path(__file__).resolve().parent
@@ -44,7 +44,7 @@ def main() -> None:
     store_experiments()
     for name, settings in SWEEPERS.items():
         ConfigStore.instance().store(name, OmegaConf.create(settings), group="hydra/sweeper", provider="im2im")
-    sys.argv[1:] = with_custom_network(sys.argv[1:])
+    sys.argv[1:] = with_paths_as_text(with_custom_network(sys.argv[1:]))
     if "search" in plain_settings(sys.argv[1:]) and not (MULTIRUN | ONLY_SHOWN) & set(sys.argv):
         raise ValueError("a search makes many runs, got search= without -m; write python -m im2im -m search=quick")
     if MULTIRUN & set(sys.argv):
@@ -126,7 +126,7 @@ def store_run(arguments: list[str]) -> str | None:
         ValueError: If there is no such run, or it cannot take another task.
     """
     given = plain_settings(arguments)
-    runs = runs_given(given.get("run", "null"))
+    runs = paths_of("run", given.get("run", "null"))
     if not runs:
         return None
     run = runs[0]
@@ -158,46 +158,21 @@ def store_run(arguments: list[str]) -> str | None:
 
 
 def refuse_early(arguments: list[str], runs: list[str]) -> None:
-    """Raise ValueError for what is wrong with a command line with ``run=`` already before torch reads that run."""
+    """Raise ValueError for what is wrong with a command line with ``run=`` already before torch reads that run.
+
+    What a sweep goes through is left to its jobs.
+    """
     from im2im.settings import refuse_missing, require_images
 
     for group, option in plain_settings(arguments).items():
         options = sorted(path.stem for path in (folder("conf") / group).glob("[!_]*.yaml"))
-        if options and group in {"mode", "data"} and option not in options:
+        if options and group in {"mode", "data"} and option not in options and not is_sweep(group, option):
             raise ValueError(no_option(group, option, options))
     given = {key: value for key, separator, value in (one.partition("=") for one in arguments) if separator}
-    places = {key: found[0] for key in ("init", "input", "data.root") if (found := runs_given(given.get(key, "null")))}
-    refuse_missing({"run": runs, **places})
+    single = {key: given[key] for key in ("init", "input", "data.root") if key in given and not is_sweep(key, given[key])}
+    refuse_missing({"run": runs, **{key: found[0] for key, value in single.items() if (found := paths_of(key, value))}})
     if given.get("mode") == "predict":
         require_images(given.get("input", given.get("mode.input")), given.get("output", given.get("mode.output")))
-
-
-def runs_given(value: str) -> list[str]:
-    """Read what ``run=`` was given as Hydra does: one run, or several in brackets; none for null."""
-    override = OverridesParser.create().parse_override(f"run={value}")
-    runs = value if override.is_sweep_override() else override.value()
-    return [str(run) for run in (runs if isinstance(runs, list) else [runs]) if run not in (None, "")]
-
-
-def with_custom_network(arguments: list[str]) -> list[str]:
-    """Let ``network._target_=CLASS`` alone start from an empty network instead of the settings of the default one."""
-    named = any(argument.startswith("network._target_=") for argument in arguments)
-    return ["network=custom", *arguments] if named and not {"network", "run"} & plain_settings(arguments).keys() else arguments
-
-
-def with_plan_file(arguments: list[str]) -> list[str]:
-    """Let ``plan=FILE`` give the file of a plan, and ``plan=RUN`` that of a run folder."""
-    plan = plain_settings(arguments).get("plan", "auto")
-    path = Path(plan, "plan.yaml") if plan not in {"auto", "none"} and Path(plan).expanduser().is_dir() else Path(plan)
-    if path.suffix not in {".yaml", ".yml"}:
-        return arguments
-    return [*(one for one in arguments if one != f"plan={plan}"), "plan=auto", f"plan.file={path}"]
-
-
-def plain_settings(arguments: list[str]) -> dict[str, str]:
-    """Pick the arguments of the form key=value whose key has no dots, such as groups and short keys."""
-    split = (argument.partition("=") for argument in arguments)
-    return {key: value for key, separator, value in split if separator and key.isidentifier()}
 
 
 def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -210,9 +185,10 @@ def explain(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override} cannot be understood ({str(error).splitlines()[0]}); write key=value, and quote what has spaces or brackets"
-        )
+        key, _, value = str(error.override).partition("=")
+        example = f""", as in '{key}="{value}"'""" if key in PATHS else ""
+        wrong = f"{error.override} cannot be understood ({str(error).splitlines()[0]})"
+        return f"{wrong}; write key=value, and quote what has spaces or brackets{example}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = sorted(option for option in error.options or [] if not option.startswith("_"))

@@ -76,8 +76,8 @@ def check_places(cfg: DictConfig) -> None:
     mode = str(cfg.mode._target_).rpartition(".")[2]
     if mode == "predict":
         require_images(cfg.mode.input, cfg.mode.output)
-        if cfg.run is None:
-            raise ValueError("mode=predict needs a trained network, got run=null; set run= to a run folder or .ckpt")
+    if mode in {"predict", "evaluate"} and cfg.run is None:
+        raise ValueError(f"mode={mode} needs a trained network, got run=null; set run= to a run folder or .ckpt")
     places = {key: value for key in ("run", "init") if (value := cfg.get(key)) is not None}
     if mode == "predict":
         places["input"] = cfg.mode.input

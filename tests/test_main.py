@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hydra.core.config_store import ConfigStore
 
-from im2im.__main__ import runs_given, store_experiments, with_plan_file
+from im2im.__main__ import store_experiments
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +37,7 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
         "init=nowhere",
         "run=nowhere",
         "mode=predict",
+        "mode=evaluate",
         "mode=trian",
         "task=label",
         "-m search=quick search.trials=0",
@@ -114,6 +115,12 @@ def test_experiments_are_only_names_in_the_help(arguments, stored, monkeypatch):
         (["run=nowhere", "mode=train", "plan=nowhere/plan.yaml"], "plan= cannot change a finished run, got run=nowhere; start a new"),
         (["data=folders", "data.root=.", "plan=."], "there is no file at plan=plan.yaml; give a plan.yaml, or a run folder that holds one"),
         (["mode=predict"], "mode=predict needs input="),
+        (["mode=evaluate"], "mode=evaluate needs a trained network, got run=null; set run= to a run folder or .ckpt"),
+        (
+            ["mode=predict", "run=nowhere", "input=A/i[01].tif", "output=P"],
+            "quote what has spaces or brackets, as in 'input=\"A/i[01].tif\"'",
+        ),
+        (["data=folders", "data.root=2024_05"], "there is no folder or table at data.root=2024_05"),
         (["network=[fnet"], "network=[fnet"),
         (["search=quick"], "a search makes many runs, got search= without -m; write python -m im2im -m search=quick"),
         (["-m", "search=quick", "search.trials=0"], "search.trials must be a whole number of at least 1, got 0"),
@@ -126,37 +133,6 @@ def test_a_mistake_is_told_in_one_line(arguments, told, tmp_path):
     assert told in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("value", "runs"),
-    [
-        ("outputs/2026-01-02/03-04-05", ["outputs/2026-01-02/03-04-05"]),
-        ("[outputs/a,b.ckpt]", ["outputs/a", "b.ckpt"]),
-        ("[ outputs/a , 'my runs/b' ]", ["outputs/a", "my runs/b"]),
-        ("'my runs/a'", ["my runs/a"]),
-        ('"a=b,c"', ["a=b,c"]),
-        ('["a,b",c]', ["a,b", "c"]),
-        ("[a]", ["a"]),
-        ("7", ["7"]),
-        ("null", []),
-        ("", []),
-        ("[]", []),
-    ],
-)
-def test_run_is_read_as_hydra_reads_it(value, runs):
-    assert runs_given(value) == runs
-
-
-@pytest.mark.parametrize(
-    ("plan", "file"), [("mine.yaml", "mine.yaml"), ("a/b.yml", "a/b.yml"), ("outputs/run", "outputs/run/plan.yaml"), ("none", None)]
-)
-def test_a_plan_is_given_as_a_file_or_as_the_run_folder_that_holds_it(plan, file, tmp_path, monkeypatch):
-    (tmp_path / "outputs" / "run").mkdir(parents=True)
-    (tmp_path / "none").mkdir()
-    monkeypatch.chdir(tmp_path)
-    settings = [f"plan={plan}"] if file is None else ["plan=auto", f"plan.file={file}"]
-    assert with_plan_file(["seed=1", f"plan={plan}"]) == ["seed=1", *settings]
 
 
 def test_the_traceback_comes_when_it_is_asked_for(tmp_path):

@@ -19,7 +19,7 @@ LEVELS = [
     {"tuning", "planning"},
     {"ensemble"},
     {"saved"},
-    {"resolvers", "building", "settings"},
+    {"resolvers", "building", "settings", "overrides"},
     {"stages"},
     {"rehearsal", "baselines"},
     {"frameworks", "callbacks", "data", "inference"},
@@ -59,7 +59,7 @@ LEVELS = [
         "order_statistics",
     },
 ]
-ENTRANCE = {"__main__", "api", "search", "app", "tuning", "planning", "ensemble", "saved", "resolvers", "building", "settings"}
+ENTRANCE = {"__main__", "api", "search", "app", "tuning", "planning", "ensemble", "saved", "resolvers", "building", "settings", "overrides"}
 
 
 def unit(path: Path) -> str:

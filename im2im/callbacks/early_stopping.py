@@ -5,8 +5,12 @@ import sys
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import callbacks
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
+
+from im2im.report.notation import amount, number
 
 
 class EarlyStopping(callbacks.EarlyStopping):
@@ -77,7 +81,13 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         self.smoothed = current if self.smoothed is None else self.smoothing * self.smoothed.to(current) + (1 - self.smoothing) * current
-        return super()._evaluate_stopping_criteria(self.smoothed)
+        should_stop, reason = super()._evaluate_stopping_criteria(self.smoothed)
+        if self.stopping_reason == EarlyStoppingReason.NON_FINITE_METRIC:
+            reason = f"{self.monitor} is {'NaN' if torch.isnan(current) else 'infinite'}"
+        elif self.stopping_reason == EarlyStoppingReason.PATIENCE_EXHAUSTED:
+            best = number(float(self.best_score))
+            reason = f"{self.monitor} did not improve in {amount(self.wait_count, 'validation')}, its best smoothed value is {best}"
+        return should_stop, reason
 
     def state_dict(self) -> dict[str, Any]:
         """Give Lightning's state and the smoothed value."""

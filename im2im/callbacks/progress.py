@@ -7,8 +7,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar, Timer
+from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from rich.console import Console
-from rich.progress import ProgressColumn, Task
+from rich.progress import BarColumn, ProgressColumn, Task
+from rich.table import Column
 from rich.text import Text
 
 from im2im.report.notation import clock
@@ -17,7 +19,7 @@ EPOCHS = 5  # the latest ones, whose mean length counts; the first of a training
 REFRESH = 0.5  # seconds between looks at the loss, each of which waits for the GPU
 
 
-class TimeLeft:
+class TrainingTimeLeft:
     """Estimates the rest of a training from the epochs since it began, or from the steps of the first one."""
 
     def __init__(self) -> None:
@@ -82,8 +84,8 @@ class RunProgressBar(RichProgressBar):
     """
 
     def __init__(self, metric: str) -> None:
-        super().__init__(refresh_rate=10, console_kwargs={"stderr": True})
-        self.metric, self.left, self._looked = metric, TimeLeft(), -math.inf
+        super().__init__(refresh_rate=10, theme=RichProgressBarTheme(metrics_format=".3g"), console_kwargs={"stderr": True})
+        self.metric, self.left, self._looked = metric, TrainingTimeLeft(), -math.inf
         self._shown: dict[str, Any] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -98,6 +100,7 @@ class RunProgressBar(RichProgressBar):
         super().on_train_start(trainer, pl_module)
         if self.progress is not None:
             self.progress.live.transient = True
+            self.progress.expand = True  # the bar alone gives way where a terminal is narrow
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure one more epoch."""
@@ -105,8 +108,11 @@ class RunProgressBar(RichProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
 
     def configure_columns(self, trainer: pl.Trainer) -> list:
-        """Give Lightning's description, bar and batches, then the time that is left in the place of the rest of the epoch."""
-        return [*super().configure_columns(trainer)[:3], _TimeColumn(self, trainer)]
+        """Give Lightning's description, a bar as wide as there is room, Lightning's batches, and the time that is left of the training."""
+        description, _, batches = super().configure_columns(trainer)[:3]
+        styles = {"complete_style": self.theme.progress_bar, "finished_style": self.theme.progress_bar_finished}
+        bar = BarColumn(bar_width=None, pulse_style=self.theme.progress_bar_pulse, table_column=Column(ratio=1), **styles)
+        return [description, bar, batches, _TimeColumn(self, trainer)]
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Give what the network's optimizer lowered last, and the metric of the last validation."""

@@ -67,6 +67,11 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def amount(count: int, noun: str) -> str:
+    """A count with its noun: ``1 epoch``, ``20 epochs``, ``4,000 steps``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def number_range(low: float, high: float) -> str:
     """Two numbers with the decimals of the larger one, as ``0.085 to 0.978``."""
     largest = max(abs(low), abs(high))

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from im2im.report.markup import block, command, grid, picture, section, table
-from im2im.report.notation import MISSING, duration, metric_label, number
+from im2im.report.notation import MISSING, amount, duration, metric_label, number
 from im2im.report.page import write_html
 from im2im.report.plots import bar_chart, history_chart, parallel_chart
 
@@ -96,9 +96,9 @@ def _best(found: Found, metric: str) -> str:
     if rows.empty:
         return ""
     row = rows.iloc[0]
-    cards = [("Validation " + metric, number(float(row["value"])), f"trial {found.best}, {row['epochs']:.0f} epochs")]
+    cards = [("Validation " + metric, number(float(row["value"])), f"trial {found.best}, {amount(int(row['epochs']), 'epoch')}")]
     for _, one in found.trials[found.trials["trial"] == found.default].iterrows():
-        cards.append(("The default's", number(float(one["value"])), f"trial {found.default}, {one['epochs']:.0f} epochs"))
+        cards.append(("The default's", number(float(one["value"])), f"trial {found.default}, {amount(int(one['epochs']), 'epoch')}"))
     cards += [(f"Test {metric_label(name)}", number(one["mean"]), f"n = {one['n']:.0f}") for name, one in list(found.test.items())[:2]]
     shown = "".join(
         f'<div class="card"><span>{name}</span><strong>{value}</strong><small>{note}</small></div>' for name, value, note in cards

@@ -30,8 +30,8 @@ from im2im.search.samplers import combinations, pruner, sampler
 from im2im.search.search import Job, Search, TooManyFailuresError
 from im2im.search.space import given, read_space, space_of, write_space
 from im2im.search.storage import STORAGE, kept_pace, kept_plan, kept_space, kept_starts, open_study, shown, write_down
-from im2im.search.telling import rank_search
 from im2im.search.trainings import Launch, Trainings
+from im2im.search.trial_log import rank_search
 from im2im.search.trials import Trials
 from im2im.settings import given_keys, settle_search_length
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from im2im.report.notation import clock
 
 
-class TimeLeft:
+class SweepTimeLeft:
     """Estimates the rest of several trainings from those that ended since it was made.
 
     Args:

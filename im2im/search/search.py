@@ -11,8 +11,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from im2im.search.halving import Rungs
-from im2im.search.ranking import TimeLeft
-from im2im.search.telling import Telling
+from im2im.search.ranking import SweepTimeLeft
+from im2im.search.trial_log import TrialLog
 from im2im.search.trials import Trials, is_default
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Search:
         self.trials, self.rungs, self.parallel, self.max_failures = trials, rungs, parallel, max_failures
         self.dimensions = {one.name: one for one in trials.dimensions}
         self.end, self.failures = end, list[str]()  # in a row
-        self.telling, self.left = Telling(trials, metrics), TimeLeft(0.0)
+        self.trial_log, self.left = TrialLog(trials, metrics), SweepTimeLeft(0.0)
 
     def __call__(self, run: Run) -> None:
         """Search.
@@ -99,7 +99,7 @@ class Search:
             TooManyFailuresError: With the last reason.
         """
         trials = max(self.trials.total - len(self.trials.counted()), 0)
-        self.left = TimeLeft(self.rungs.total(trials, self.parallel), self.end)  # in epochs
+        self.left = SweepTimeLeft(self.rungs.total(trials, self.parallel), self.end)  # in epochs
         going = True
         while going:
             self.trials.repeat_killed()
@@ -146,12 +146,12 @@ class Search:
             return []
         for together in self._batches(waiting):
             for trial in together:
-                self.telling.begins(trial, epochs, self.rungs.epochs[-1])
+                self.trial_log.begins(trial, epochs, self.rungs.epochs[-1])
             with self.trials.training(together, begun):
                 found = run([self._job(trial, epochs) for trial in together])
             outcomes |= {trial.number: outcome for trial, outcome in zip(together, found, strict=True)}
         if waiting:
-            self.telling.left = self.left.add(epochs - (self.rungs.epochs[rung - 1] if rung else 0))
+            self.trial_log.left = self.left.add(epochs - (self.rungs.epochs[rung - 1] if rung else 0))
         judged = [(trial, self._judge(trial, outcomes[trial.number], rung)) for trial in trials]
         self._refuse_to_go_on()
         return [(trial, value) for trial, value in judged if value is not None]
@@ -183,7 +183,7 @@ class Search:
         if outcome.lost and self.trials.lose(trial, str(outcome.reason)):
             return None
         if outcome.failure is not None:
-            self.telling.failed(trial, outcome.failure)
+            self.trial_log.failed(trial, outcome.failure)
             self.trials.fail(trial, outcome.failure)
             self.failures.append(outcome.failure)
             return None
@@ -192,7 +192,7 @@ class Search:
             self.trials.abandon([trial])
             return None
         last, epochs = rung == len(self.rungs.epochs) - 1, self.rungs.epochs[rung]
-        self.telling.reached(trial, outcome.facts.get("epochs", epochs), outcome.values)
+        self.trial_log.reached(trial, outcome.facts.get("epochs", epochs), outcome.values)
         trial.set_user_attr("reached", {**trial.user_attrs.get("reached", {}), str(epochs): list(outcome.values)})
         if outcome.pruned:
             self.trials.prune(trial)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from im2im.callbacks.progress import epochs_wanted
 from im2im.data.datamodule import ImageData
 from im2im.data.fitting import fitted
 from im2im.data.index import Entry
@@ -19,8 +20,9 @@ from im2im.frameworks.base import Framework
 from im2im.io.pair import SPLITS
 from im2im.rehearsal.rehearse import rehearse
 from im2im.report.figures import Row, preview, save_png
-from im2im.stages.cost import Cost, step_cost
-from im2im.stages.epochs import epoch_of, epochs_of, inspect_last_batch, inspect_steps
+from im2im.report.notation import amount, duration
+from im2im.stages.cost import step_cost
+from im2im.stages.epochs import epoch_of, inspect_last_batch, inspect_steps, steps_within
 from im2im.stages.findings import Finding, contrast, intensities, shapes
 from im2im.stages.inspection import inspect_labels, inspect_splits, some
 
@@ -98,7 +100,7 @@ def _open_all(data: ImageData) -> tuple[dict[str, list[Entry]], list[Finding]]:
 def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: dict[str, list[Entry]]) -> list[Finding]:
     """Train a copy on a whole batch and on the last one of an epoch, and validate it: does that fit, how long, how much memory."""
     framework.to(trainer.strategy.root_device)
-    patch, watch = data.sampling.patch_size, _Metrics()
+    patch, watch, accumulate = data.sampling.patch_size, _Metrics(), framework.optimization.accumulate
     training = by_split["train"] or [entry for opened in by_split.values() for entry in opened]
     patches = len(data.training_patches(training))
     try:
@@ -123,8 +125,8 @@ def _step(trainer: pl.Trainer, framework: Framework, data: ImageData, by_split: 
         Finding("ok", "validation", f"{watch.told} of one batch after a step"),
         *last,
         Finding("ok", "memory", memory),
-        _time(cost, epoch.batches, epochs_of(trainer)),
-        *inspect_steps(trainer, framework, data, patches),
+        _time(trainer, cost.seconds * accumulate, -(-epoch.batches // accumulate)),
+        *inspect_steps(trainer, framework, data, patches, cost.seconds),
     ]
 
 
@@ -138,10 +140,20 @@ class _Metrics(pl.Callback):
         self.told = ", ".join(figures[:3])
 
 
-def _time(cost: Cost, steps: int, epochs: int | None) -> Finding:
-    """Estimate the training, or one epoch where their number is open, from one step."""
-    told = f"{epochs} epochs" if epochs is not None else "each epoch"
-    return Finding("ok", "time", f"about {steps * (epochs or 1) * cost.seconds / 60:.0f} min for {told} of {steps} steps")
+def _time(trainer: pl.Trainer, seconds: float, steps: int) -> Finding:
+    """Estimate the training, or one epoch where their number is open, and the steps that fit into ``max_time``, from the time of a step.
+
+    Args:
+        trainer: Of the training to come.
+        seconds: Of a step.
+        steps: Of an epoch.
+    """
+    epochs, fit = epochs_wanted(trainer), steps_within(trainer, seconds)
+    told = amount(epochs, "epoch") if epochs is not None else "each epoch"
+    seen = f"about {duration(seconds * steps * (epochs or 1))} for {told} of {amount(steps, 'step')}"
+    if fit is not None and (epochs is None or fit < steps * epochs):
+        seen += f"; max_time leaves time for about {amount(fit, 'step')}"
+    return Finding("ok", "time", seen)
 
 
 def _draw(entries: list[Entry], data: ImageData, path: Path) -> None:

@@ -8,14 +8,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from im2im.callbacks.progress import epochs_wanted, seconds_allowed
+from im2im.callbacks.training_log import FEW
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.frameworks.base import Framework
 from im2im.rehearsal.rehearse import unchanged_random_state
+from im2im.report.notation import amount, days
 from im2im.stages.findings import Finding
 from im2im.tasks.base import Batch
-
-FEW = 100  # steps in all
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,45 @@ def epoch_of(trainer: pl.Trainer, data: ImageData, patches: int) -> Epoch:
     return Epoch(taken, size if taken < batches else min(size, patches - (batches - 1) * size))
 
 
-def epochs_of(trainer: pl.Trainer) -> int | None:
-    """Give the number of epochs; None where something else ends the training."""
-    return trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else None
+def steps_within(trainer: pl.Trainer, seconds: float) -> int | None:
+    """Count the steps that ``max_time`` leaves time for; None without one.
+
+    Args:
+        trainer: Of the training to come.
+        seconds: Of one step.
+    """
+    allowed = seconds_allowed(trainer)
+    return None if allowed is None else int(max(allowed, 0.0) / max(seconds, 1e-9))
 
 
-def inspect_steps(trainer: pl.Trainer, framework: Framework, data: ImageData, patches: int) -> list[Finding]:
-    """Find trainings that are too short for anything to be learnt, from the number of patches of an epoch."""
-    if (epochs := epochs_of(trainer)) is None:
+def inspect_steps(trainer: pl.Trainer, framework: Framework, data: ImageData, patches: int, seconds: float | None = None) -> list[Finding]:
+    """Find trainings that are too short for anything to be learnt.
+
+    Args:
+        trainer: Of the training to come.
+        framework: Says how many batches a step has.
+        data: Says how large a batch is.
+        patches: Of an epoch.
+        seconds: Of one batch, where that was measured; then what ``max_time`` leaves time for counts too.
+    """
+    accumulate, epochs = framework.optimization.accumulate, epochs_wanted(trainer)
+    fit = None if seconds is None else steps_within(trainer, seconds * accumulate)
+    wanted = None if epochs is None else epochs * math.ceil(epoch_of(trainer, data, patches).batches / accumulate)
+    if fit is not None and fit < FEW and (wanted is None or fit < wanted):
+        allowed = days(seconds_allowed(trainer) or 0.0)
+        return [
+            Finding(
+                "look",
+                "steps",
+                f"max_time leaves time for about {amount(fit, 'step')}: far too few to learn from; raise max_time={allowed}",
+            )
+        ]
+    if wanted is None or wanted >= FEW:
         return []
-    steps = epochs * math.ceil(epoch_of(trainer, data, patches).batches / framework.optimization.accumulate)
-    if steps >= FEW:
-        return []
-    seen = f"{steps} step{'s' * (steps != 1)} in all: far too few to learn from; raise max_epochs={epochs}"
-    return [Finding("look", "steps", f"{seen} or data.patches_per_image={data.sampling.patches_per_image}")]
+    sampling = data.sampling
+    key = "patches_per_image" if sampling.steps_per_epoch is None else "steps_per_epoch"
+    seen = f"{amount(wanted, 'step')} in all: far too few to learn from; raise max_epochs={epochs} or data.{key}={getattr(sampling, key)}"
+    return [Finding("look", "steps", seen)]
 
 
 def inspect_last_batch(trainer: pl.Trainer, framework: Framework, data: ImageData, entries: list[Entry], patches: int) -> list[Finding]:

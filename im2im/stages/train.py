@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from im2im.callbacks.run_checkpoint import RunCheckpoint
 from im2im.callbacks.training_log import ended
 from im2im.checkpoint import find, load_weights, read
 from im2im.data.datamodule import ImageData
@@ -88,6 +89,7 @@ def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
     if isinstance(select, Selection):
         select(trainer, framework, data, Path(folder))
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
+    training["val"] = next((one.best_validation for one in trainer.checkpoint_callbacks if isinstance(one, RunCheckpoint)), {})
     return evaluate(trainer, framework, data, folder, training, baselines)
 
 

@@ -1,3 +1,4 @@
+import io
 import math
 from types import SimpleNamespace
 
@@ -5,9 +6,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
+from rich.console import Console
 
 from im2im.callbacks import progress
-from im2im.callbacks.progress import RunProgressBar, TimeLeft, counted
+from im2im.callbacks.progress import RunProgressBar, TrainingTimeLeft, counted
 
 
 class Tiny(pl.LightningModule):
@@ -27,6 +29,18 @@ class Tiny(pl.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0)
+
+
+class OnATerminal(RunProgressBar):
+    """Keeps what a terminal of 80 columns would show in a long training with a small loss."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self._looked, pl_module.lowered = -math.inf, {0: {"one": torch.tensor(2.5e-5)}}
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self.progress.update(self.train_progress_bar_id, description="epoch 100 of 100", completed=1)
+        console = Console(width=80, file=io.StringIO())
+        console.print(self.progress.get_renderable())
+        self.text = console.file.getvalue()
 
 
 class Seen(RunProgressBar):
@@ -57,6 +71,15 @@ def test_the_bar_counts_epochs_from_1_and_shows_the_loss_and_the_metric_alone(tm
     assert after == {"loss": pytest.approx(0.5), "val/pearson": 0.25}
 
 
+def test_the_bar_fits_on_one_line_and_shows_small_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "Console", lambda stderr: SimpleNamespace(is_terminal=True))
+    bar = OnATerminal("val/pearson")
+    fit(tmp_path, bar)
+    (line,) = [line for line in bar.text.splitlines() if line.strip()]
+    assert line.startswith("epoch 100 of 100 ")
+    assert line.rstrip().endswith("left loss: 2.5e-05 val/pearson: 0.25")
+
+
 def test_there_is_no_bar_where_stderr_is_no_terminal(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "Console", lambda stderr: SimpleNamespace(is_terminal=False))
     bar = Seen()
@@ -83,7 +106,7 @@ def clock(monkeypatch):
 
 
 def test_the_time_left_follows_from_the_steps_of_the_first_epoch_then_from_epochs(clock):
-    left = TimeLeft()
+    left = TrainingTimeLeft()
     left.start()
     assert left.seconds(trainer_of(5), 0) is None
     clock.seconds += 2
@@ -96,7 +119,7 @@ def test_the_time_left_follows_from_the_steps_of_the_first_epoch_then_from_epoch
 
 
 def test_the_first_limit_to_be_reached_counts(clock):
-    left = TimeLeft()
+    left = TrainingTimeLeft()
     left.start()
     clock.seconds += 10
     left.end_epoch()

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 
+from im2im.callbacks.early_stopping import EarlyStopping
 from im2im.callbacks.training_log import TrainingLog, ended, speed
 
 
@@ -32,7 +33,7 @@ class Recorded(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0)
 
 
-def fit(folder, *callbacks, epochs=3, batches=4, resume=None, interrupted=None, **settings):
+def fit(folder, *callbacks, epochs=3, batches=4, resume=None, interrupted=None, network=None, **settings):
     images = torch.utils.data.DataLoader(torch.ones(batches, 1))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
     kept = ModelCheckpoint(folder, save_last=True)
@@ -40,7 +41,7 @@ def fit(folder, *callbacks, epochs=3, batches=4, resume=None, interrupted=None, 
     trainer = pl.Trainer(
         max_epochs=epochs, accelerator="cpu", default_root_dir=folder, callbacks=[log, kept, *callbacks], **quiet, **settings
     )
-    trainer.fit(Recorded(interrupted), images, images, ckpt_path=resume)
+    trainer.fit(network or Recorded(interrupted), images, images, ckpt_path=resume)
     return trainer
 
 
@@ -90,10 +91,60 @@ def test_a_resumed_training_says_from_where(tmp_path, caplog):
 
 
 def test_early_stopping_is_told_with_its_reason(tmp_path):
-    trainer = fit(tmp_path, EarlyStopping("val/score", mode="min", patience=1), epochs=9)
-    assert ended(trainer) == (
-        "by early stopping after 2 of 9 epochs: Monitored metric val/score did not improve in the last 1 records. Best score: 0.500."
-    )
+    trainer = fit(tmp_path, EarlyStopping("val/score", mode="min", patience=2), epochs=9)
+    reason = "val/score did not improve in 2 validations, its best smoothed value is 0.500"
+    assert ended(trainer) == f"by early stopping after 3 of 9 epochs: {reason}"
+
+
+@pytest.mark.parametrize(("value", "told"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
+def test_a_loss_that_is_no_number_is_told_as_such(value, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(Recorded, "validation_step", lambda self, batch, _: self.log("val/score", value))
+    trainer = fit(tmp_path, EarlyStopping("val/score"), epochs=9)
+    assert ended(trainer) == f"by early stopping after 1 of 9 epochs: val/score is {told}"
+
+
+class NoTimeLeft(Timer):
+    """Ends nothing, but says that the time is over."""
+
+    def time_remaining(self, *stage):
+        return 0.0
+
+
+@pytest.mark.parametrize(("batches", "steps"), [(30, 23), (5, 5)])  # 23 steps are measured; what ends before is told at its end
+def test_few_steps_that_the_time_leaves_are_warned_of_once(batches, steps, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, NoTimeLeft("01:00:00:00"), epochs=-1, max_steps=batches, batches=batches)
+    (warned,) = [record for record in caplog.records if "far too few" in record.getMessage()]
+    assert warned.levelname == "WARNING"
+    assert warned.getMessage() == f"max_time leaves time for about {steps} steps: far too few to learn from; raise max_time"
+    assert any(f"about {steps} steps fit into max_time" in line for line in lines(caplog)) == (batches == 30)
+
+
+def test_enough_steps_are_not_warned_of(tmp_path, caplog):
+    fit(tmp_path, NoTimeLeft("01:00:00:00"), epochs=-1, max_steps=120, batches=120)
+    assert caplog.text.count("far too few") == 1  # when 23 of them were measured and no time was left
+    fit(tmp_path / "more", Timer("01:00:00:00"), epochs=-1, max_steps=120, batches=120)
+    assert caplog.text.count("far too few") == 1
+
+
+class ManyTerms(Recorded):
+    """Lowers two terms by the network's optimizer; a judge has a third."""
+
+    def training_step(self, batch, _):
+        self.lowered = {0: {"cycle": torch.tensor(0.0), "deceive": torch.tensor(0.0)}, 1: {"judge": torch.tensor(0.0)}}
+        return (self.weight * batch).mean()
+
+    def on_train_epoch_end(self):
+        self.log_dict({"train/cycle": 1.5, "train/deceive": 0.25, "train/judge": 7.0})
+
+    def validation_step(self, batch, _):
+        self.log_dict({"val/score": 0.5, "val/cycle": 1.0, "val/loss": 2.0})
+
+
+def test_the_terms_of_the_network_are_told_as_one_loss(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, epochs=1, network=ManyTerms())
+    assert "epoch 1 of 1: train/loss 1.75, val/loss 2.00, val/score 0.500, TIME" in lines(caplog)
 
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path, caplog):
@@ -120,23 +171,27 @@ def test_the_time_that_is_over_is_why_a_training_ended():
     assert ended(training(allowed=-0.1, should_stop=True)) == "by max_time after 11 of 20 epochs"
     assert ended(training(max_epochs=-1, allowed=0.0, should_stop=True)) == "by max_time after 11 epochs"
     assert ended(training(done=20, allowed=-0.1)) == "after all 20 epochs"
+    assert ended(training(max_epochs=1, done=1)) == "after 1 epoch"
+    assert ended(training(max_epochs=-1, done=1, allowed=0.0)) == "by max_time after 1 epoch"
 
 
 @pytest.mark.parametrize(
-    ("training_of", "first", "accumulate", "told"),
+    ("training_of", "counts", "told"),
     [
-        (training(), 0, 1, "0.210 s per step: 4,000 steps take about 14 min 00 s here, without validation"),
-        (training(), 10, 1, "0.210 s per step: 2,000 steps take about 7 min 00 s here, without validation"),
-        (training(), 0, 4, "0.210 s per step: 1,000 steps take about 3 min 30 s here, without validation"),
-        (training(max_epochs=-1), 0, 1, "0.210 s per step"),
-        (training(max_epochs=-1, allowed=600.0), 0, 1, "0.210 s per step: about 2,900 steps fit into max_time, fewer with validation"),
+        (training(), {}, "4,000 steps take about 14 min 00 s here, without validation"),
+        (training(max_epochs=1, batches=1), {}, "1 step takes about 0 s here, without validation"),
+        (training(), {"first_epoch": 10}, "2,000 steps take about 7 min 00 s here, without validation"),
+        (training(), {"accumulate": 4}, "1,000 steps take about 3 min 30 s here, without validation"),
+        (training(max_epochs=-1), {}, ""),
+        (training(max_epochs=-1, allowed=600.0), {}, "about 2,900 steps fit into max_time, fewer with validation"),
+        (training(max_epochs=-1, allowed=60.0), {"done": 25}, "about 310 steps fit into max_time, fewer with validation"),
         (
             training(allowed=60.0),
-            0,
-            1,
-            "0.210 s per step: 4,000 steps take about 14 min 00 s here, without validation; max_time ends them after about 280",
+            {"done": 25},
+            "4,000 steps take about 14 min 00 s here, without validation; max_time ends them after about 310",
         ),
+        (training(allowed=60.0), {"done": 3990}, "4,000 steps take about 14 min 00 s here, without validation"),
     ],
 )
-def test_the_length_of_a_training_follows_from_a_step(training_of, first, accumulate, told):
-    assert speed(0.21, training_of, first, accumulate) == told
+def test_the_length_of_a_training_follows_from_a_step(training_of, counts, told):
+    assert speed(0.21, training_of, **counts) == "0.210 s per step" + (f": {told}" if told else "")

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from im2im.search import ranking
-from im2im.search.ranking import TimeLeft, show_ranking
+from im2im.search.ranking import SweepTimeLeft, show_ranking
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def clock(monkeypatch):
 
 
 def test_the_time_left_follows_from_what_is_done(clock):
-    left = TimeLeft(total=4)
+    left = SweepTimeLeft(total=4)
     clock.seconds += 60
     assert left.add(1) == ", about 0:03:00 left"
     clock.seconds += 20
@@ -23,7 +23,7 @@ def test_the_time_left_follows_from_what_is_done(clock):
 
 
 def test_no_more_time_is_left_than_is_allowed(clock):
-    left = TimeLeft(total=10, end=150.0)
+    left = SweepTimeLeft(total=10, end=150.0)
     clock.seconds += 40
     assert left.add(1) == ", about 0:00:10 left"
 

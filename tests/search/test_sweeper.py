@@ -1,6 +1,8 @@
 """Searches and grids from the command line, on images as small as they can be."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,9 @@ import torch
 from omegaconf import OmegaConf
 from tests_commands import SEARCH, TINY, im2im, result, telling
 from tests_shared import command
+
+from im2im.frameworks.fcn import FCN
+from im2im.report.notation import number
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +153,52 @@ def test_pruners_work_for_every_kind_of_framework(name, framework, tmp_path):
     assert pd.read_csv(result(tmp_path) / "trials.csv")["state"].isin(["complete", "pruned"]).tolist() == [True] * 6
 
 
-def test_a_grid_is_compared(tmp_path):
+def test_a_grid_is_ranked_by_validation_and_compared_on_test_images(tmp_path, capfd):
     told = im2im(tmp_path, "-m", "learning_rate=0.001,0.01", "max_epochs=1", *TINY)
     assert "trial 2 of 2: learning_rate=0.01\n" in told
-    assert "trial 2 of 2: test/pearson " in told
+    figures = [json.loads((result(tmp_path) / str(place) / "metrics.json").read_text()) for place in (0, 1)]
+    val, test = figures[1]["train"]["val"]["val/pearson"], figures[1]["test"]["pearson"]["mean"]
+    assert f"trial 2 of 2: val/pearson {number(val)}, test/pearson {number(test)}\n" in told
+    assert "ranked by the validation of their best epochs" in capfd.readouterr().out
     page = (result(tmp_path) / "comparison.html").read_text()
     assert "learning_rate=0.001" in page
     assert "learning_rate=0.01<" in page
     assert "6 test images in common" in page
+
+
+def test_a_grid_goes_on_after_a_failed_run_and_tells_each_error_once(tmp_path, capfd):
+    with pytest.raises(ValueError, match=r"1 of 3 trials failed, the first: batch_size must be a whole number of at least 1, got 0"):
+        command(tmp_path, "-m", "batch_size=0,1,2", "max_epochs=1", *TINY)
+    told = capfd.readouterr()
+    assert told.err.count("batch_size must be a whole number") == 1
+    assert "Error executing job" not in told.err
+    assert "2 of 3 trials were scored" in told.out
+    assert (result(tmp_path) / "comparison.html").exists()
+
+
+def test_an_interrupted_grid_ends_with_the_runs_before(tmp_path, monkeypatch, capfd):
+    steps = FCN.training_step
+
+    def interrupt_the_third(self, batch, index):
+        if self.optimization.optimizer.keywords["lr"] == 0.03:
+            raise KeyboardInterrupt
+        return steps(self, batch, index)
+
+    monkeypatch.setattr(FCN, "training_step", interrupt_the_third)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        command(tmp_path, "-m", "learning_rate=0.01,0.02,0.03,0.04", "max_epochs=1", *TINY)
+    assert "2 of 4 trials were scored" in capfd.readouterr().out
+    assert "learning_rate=0.02" in (result(tmp_path) / "comparison.html").read_text()
+
+
+def test_a_sweep_goes_through_images_of_a_finished_run(trained, folders, tmp_path, capfd):
+    for name in ("2024_05", "other"):
+        shutil.copytree(folders, tmp_path / name)
+    command(tmp_path, "-m", "mode=evaluate", f"run={trained}", "data=folders", "data.root=2024_05,other")
+    assert [(result(tmp_path) / str(place) / "metrics.json").is_file() for place in (0, 1)] == [True, True]
+    assert "ranked by test images alone" in " ".join(capfd.readouterr().out.split())
+    command(tmp_path, "-m", "mode=predict", f"run={trained}", "input=2024_05/source,other/source", "output=predicted_${hydra:job.num}")
+    assert [len(list((tmp_path / f"predicted_{place}").glob("*.tif"))) for place in (0, 1)] == [6, 6]
 
 
 @pytest.mark.parametrize(

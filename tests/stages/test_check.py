@@ -186,5 +186,5 @@ def test_time_points_count_as_images_and_are_read_one_at_a_time(folders, im2im, 
 
     monkeypatch.setattr(Image, "read", count)
     findings = found(im2im(*settings(folders, "data.patches_per_image=2")))
-    assert findings["time"]["seen"].endswith("1 epochs of 20 steps")  # 4 movies × 5 frames × 2 patches, 2 in a batch
+    assert findings["time"]["seen"].endswith(" for 1 epoch of 20 steps")  # 4 movies × 5 frames × 2 patches, 2 in a batch
     assert set(times) == {1}

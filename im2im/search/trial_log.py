@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from optuna.trial import Trial
 
-from im2im.report.notation import MISSING, clock, number
+from im2im.report.notation import MISSING, amount, clock, number
 from im2im.search.ranking import show_ranking
 from im2im.search.trials import Trials, is_default
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SHOWN = 20  # trials of a ranking
 
 
-class Telling:
+class TrialLog:
     """Logs the trials of a search as they begin and end.
 
     Args:
@@ -37,13 +37,13 @@ class Telling:
             last: Epochs of a whole training.
         """
         usual = next((one.params for one in self.trials.study.get_trials(deepcopy=False) if is_default(one)), {})
-        until = f"{epochs} of {last} epochs" if epochs < last else f"{last} epochs"
+        until = f"{epochs} of {last} epochs" if epochs < last else amount(last, "epoch")
         log.info("%s, %s, in trials/%d: %s", self.name(trial), until, trial.number, changed(trial.params, usual))
 
     def reached(self, trial: Trial, epochs: int, values: Sequence[float]) -> None:
         """Say what a trial reached, and how long the others may take."""
         scores = ", ".join(f"{name} {number(one)}" for name, one in zip(self.metrics, values, strict=False))
-        log.info("%s: %s after %d epochs%s", self.name(trial), scores, epochs, self.left)
+        log.info("%s: %s after %s%s", self.name(trial), scores, amount(epochs, "epoch"), self.left)
 
     def failed(self, trial: Trial, reason: str) -> None:
         """Say why a trial failed."""

@@ -5,7 +5,7 @@ from tests_searching import search, train, trials_in
 
 from im2im.search.halving import spaced
 from im2im.search.results import table_of
-from im2im.search.telling import changed, rank_search
+from im2im.search.trial_log import changed, rank_search
 
 LINE = {"x": "interval(-5,5)"}
 
@@ -20,7 +20,7 @@ def searched(url, directions=("maximize",)):
 def test_trials_are_told_as_they_begin_and_end(url, caplog):
     with caplog.at_level(logging.INFO):
         searched(url)
-    told = [re.sub(r"about [\d:]+ left", "TIME", record.getMessage()) for record in caplog.records if record.name.endswith("telling")]
+    told = [re.sub(r"about [\d:]+ left", "TIME", record.getMessage()) for record in caplog.records if record.name.endswith("trial_log")]
     assert [one.removesuffix(", TIME") for one in told] == [
         "trial 1 of 2, 4 epochs, in trials/0: the default",
         "trial 1 of 2: value −36.2 after 4 epochs",
