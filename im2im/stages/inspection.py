@@ -15,6 +15,7 @@ from im2im.data.index import Entry
 from im2im.data.known import known
 from im2im.data.objects import measure_objects
 from im2im.data.patches import Anywhere
+from im2im.evenly import evenly
 from im2im.stages.findings import Finding
 from im2im.tasks.base import Task
 
@@ -79,7 +80,7 @@ def describe_labels(labels: np.ndarray) -> dict[str, Any]:
 
 def some(entries: Sequence[Entry]) -> list[Entry]:
     """Choose at most eight entries, evenly."""
-    return [entries[place] for place in np.unique(np.linspace(0, len(entries) - 1, min(len(entries), LOOKED_AT)).round().astype(int))]
+    return evenly(entries, LOOKED_AT)
 
 
 def inspect_labels(entries: Sequence[Entry], data: ImageData, task: Task) -> list[Finding]:

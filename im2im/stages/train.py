@@ -21,8 +21,7 @@ from im2im.stages.divergence import require_finite
 from im2im.stages.epochs import inspect_last_batch, inspect_steps
 from im2im.stages.evaluate import evaluate
 from im2im.stages.inspection import inspect_labels, some
-from im2im.stages.selection import FILE as SELECTION
-from im2im.stages.selection import Selection
+from im2im.stages.selection import Selection, forget
 from im2im.stages.validate import validated
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
     make_ready(trainer, framework, data, folder)
     if trainer.is_global_zero:
         data.write_splits(Path(folder))
-        Path(folder, SELECTION).unlink(missing_ok=True)  # of an earlier part
+        forget(Path(folder))  # what was chosen after an earlier part
     device = _device(trainer)
     log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
     start = time.perf_counter()
