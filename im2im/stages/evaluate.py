@@ -94,15 +94,15 @@ def evaluate(
         advice = " or ".join(filter(None, [longer, "try learning_rate=1e-4"])) if training else "look at the images with mode=check"
         log.warning("%s; %s", faint, advice)
     figures, beside = [one.figures for one in scored], [one for one in scored if one.baselines]
-    subset: dict[str, Any] = {}
     if beside:
         network = [one.compared for one in beside]
-        more = ", ".join([*([longer] if longer else []), "add training images"]) + ", or " if training else ""
+        more = ", ".join(filter(None, [longer, "add training images, or "])) if training else ""
         advice = f"{more}look at the pairs with mode=check"
         found = compare(deciding_metric(quality, figures[0]), network, [one.baselines for one in beside], NAMES[split], advice)
-        whole = len(beside) == len(scored) and not any(regions.values())
-        subset = {"baselines": found, **({} if whole else {f"{split}_subset": summarize(network)})}
-    metrics = {split: summarize(figures), **subset, **metrics}
+        metrics = {"baselines": found, **metrics}
+        if len(beside) < len(scored) or any(regions.values()):
+            metrics = {f"{split}_subset": summarize(network), **metrics}
+    metrics = {split: summarize(figures), **metrics}
     with replacing(run / "metrics.csv") as path:
         pd.DataFrame([*(one.row for one in scored), *chain(*(one.parts for one in scored))]).to_csv(path, index=False)
     _draw(framework, data, split, matched, figures, run / "samples")
