@@ -97,7 +97,8 @@ def selection(cfg: DictConfig, framework: Any) -> dict[str, Any]:
         save(cfg)
         return OmegaConf.to_yaml(cfg)
 
-    return {"select": Selection(cfg.quality.monitor, cfg.quality.mode, write, framework.record["given"])}
+    quality: Any = OmegaConf.to_container(cfg.quality, resolve=True)
+    return {"select": Selection(quality, write, framework.record["given"])}
 
 
 def end_wandb() -> None:

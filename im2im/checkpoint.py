@@ -17,7 +17,8 @@ def find(run: str | Path, which: str = "best", key: str = "run") -> Path:
 
     Args:
         run: A run folder or a .ckpt file.
-        which: "best" or "last"; the other one where a run folder lacks it.
+        which: "best", what predicts: the one that a selection after the training has written (chosen.ckpt), else that of the best epoch;
+            or "last", to go on from. The other one where a run folder lacks it.
         key: The setting that names the run, for the message.
 
     Raises:
@@ -28,7 +29,7 @@ def find(run: str | Path, which: str = "best", key: str = "run") -> Path:
         return path
     if not path.exists():
         raise ValueError(f"there is nothing at {key}={run}; give a run folder or a .ckpt file")
-    for name in (which, "best", "last"):
+    for name in ("chosen", "best", "last") if which == "best" else ("last", "best", "chosen"):
         if (found := path / "checkpoints" / f"{name}.ckpt").is_file():
             return found
     raise ValueError(f"{path} holds no checkpoints/best.ckpt; give {key}= a run folder made by mode=train, or a .ckpt file")

@@ -27,6 +27,11 @@ def test_the_best_checkpoint_of_a_run_is_found_and_the_last_one_where_it_is_aske
     assert checkpoint.find(tmp_path).name == "best.ckpt"
     assert checkpoint.find(tmp_path, "last").name == "last.ckpt"
     assert checkpoint.find(tmp_path / "checkpoints" / "last.ckpt").name == "last.ckpt"
+    (tmp_path / "checkpoints" / "chosen.ckpt").touch()
+    assert checkpoint.find(tmp_path).name == "chosen.ckpt"
+    assert checkpoint.find(tmp_path, "last").name == "last.ckpt"
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()
+    assert checkpoint.find(tmp_path, "last").name == "best.ckpt"
 
 
 @pytest.mark.parametrize(("place", "told"), [("nowhere", "nothing at run="), ("", "holds no checkpoints/best.ckpt")])

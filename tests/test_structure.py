@@ -57,6 +57,7 @@ LEVELS = [
         "console",
         "large",
         "order_statistics",
+        "evenly",
     },
 ]
 ENTRANCE = {"__main__", "api", "search", "app", "tuning", "planning", "ensemble", "saved", "resolvers", "building", "settings", "overrides"}

@@ -31,8 +31,8 @@ KINDS: dict[str, Any] = {
 class Baseline(Protocol):
     """A simple method that was fitted."""
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
-        """Give an interpreted prediction of a normalized source, both C(Z)YX."""
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
+        """Give an interpreted prediction of a normalized source, both C(Z)YX; included: (Z)YX, which pixels are scored, all if None."""
         ...
 
 

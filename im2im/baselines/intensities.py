@@ -1,6 +1,7 @@
 """Baselines that predict intensities: the source itself, a Gaussian filter, and a linear filter.
 
-Each is fitted on pieces of training images and holds plain numbers; called with a normalized source C(Z)YX it gives the normalized target.
+Each is fitted on pieces of training images and holds plain numbers; called with a normalized source C(Z)YX, and which pixels
+(Z)YX are scored, it gives the normalized target.
 """
 
 import math
@@ -40,7 +41,7 @@ class Identity:
         scale, offset, _ = _line(samples, lambda source: source)
         return cls(scale, offset)
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict a target C(Z)YX."""
         return _scaled(source, self.scale, self.offset)
 
@@ -71,7 +72,7 @@ class Gaussian:
         sigma, scale, offset, _ = min(fits, key=lambda one: one[-1])
         return cls(sigma, scale, offset)
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict a target C(Z)YX."""
         return _scaled(_smooth(source, self.sigma), self.scale, self.offset)
 
@@ -106,7 +107,7 @@ class LinearFilter:
         offset = mean[features:] - mean[:features] @ weights
         return cls(weights.T.reshape(outputs, channels, *window).tolist(), offset.tolist())
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict a target C(Z)YX."""
         target = np.empty((len(self.offset), *source.shape[1:]), np.float32)
         for channel, (filters, offset) in enumerate(zip(np.asarray(self.weights), self.offset, strict=True)):

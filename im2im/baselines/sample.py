@@ -8,6 +8,7 @@ import torch
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.patches import Region, random_region
+from im2im.evenly import evenly
 from im2im.tasks.base import Task
 
 PIECES = 8  # of all training images together, a million pixels: fitting takes seconds, however many images there are
@@ -41,7 +42,7 @@ def training_samples(data: ImageData, task: Task) -> list[Sample]:
     """
     entries, rng = [entry for entry in data.entries("train") if entry.matched], np.random.default_rng(0)
     places: dict[str, tuple[Entry, Region]] = {}
-    for number in np.linspace(0, len(entries) - 1, PIECES).round().astype(int) if entries else ():
+    for number in evenly(sorted([*range(len(entries))] * PIECES), PIECES):  # several pieces of an image where there are few
         entry = entries[number]
         region = random_region(data.source.spatial_shape(entry.source), SIZES[data.source.spatial_dims], rng)
         places[f"{number} {region}"] = (entry, region)  # a small image is a single piece
@@ -50,9 +51,12 @@ def training_samples(data: ImageData, task: Task) -> list[Sample]:
 
 def _sample(data: ImageData, task: Task, entry: Entry, region: Region) -> Sample:
     source, target = data.cutter.normalized(entry, region)
-    batch = {"target": torch.from_numpy(target)[None]}
-    if entry.cost_map is not None:
-        batch["cost_map"] = torch.from_numpy(data.cutter.cost_map(entry, region))[None]
-    counted = task.cost_map(batch)
-    included = np.isfinite(source).all(axis=0) & np.isfinite(target).all(axis=0)
-    return Sample(source, task.truth(target), included if counted is None else included & (counted[0, 0].numpy() > 0))
+    return Sample(source, task.truth(target), included(task, source, target, data.cutter.given_cost_map(entry, region)))
+
+
+def included(task: Task, source: np.ndarray, target: np.ndarray, cost_map: np.ndarray | None) -> np.ndarray:
+    """Tell which pixels (Z)YX take part: those that are numbers in source and target, and that neither cost map nor task excludes."""
+    batch = {"target": target} if cost_map is None else {"target": target, "cost_map": cost_map}
+    counted = task.cost_map({name: torch.from_numpy(image)[None] for name, image in batch.items()})
+    finite = np.isfinite(source).all(axis=0) & np.isfinite(target).all(axis=0)
+    return finite if counted is None else finite & (counted[0, 0].numpy() > 0)

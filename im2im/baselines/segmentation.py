@@ -1,6 +1,7 @@
 """Baselines that predict classes or objects from the intensity of a pixel alone.
 
-Each is fitted on pieces of training images and holds plain numbers; called with a normalized source C(Z)YX it gives labels 1(Z)YX.
+Each is fitted on pieces of training images and holds plain numbers; called with a normalized source C(Z)YX, and which pixels
+(Z)YX are scored, it gives labels 1(Z)YX.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ SHARES = (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the median size of an object: be
 
 @dataclass(frozen=True)
 class Otsu:
-    """Foreground by the threshold that parts the histogram of a whole image best (Otsu, 1979).
+    """Foreground by the threshold that parts the histogram of all pixels of an image that are scored best (Otsu, 1979).
 
     Args:
         channel: Of the source; None for the mean of all.
@@ -37,16 +38,17 @@ class Otsu:
             return None
 
         def dice(one: "Otsu") -> float:
-            found = [one(sample.source)[0][sample.included] > 0 for sample in samples]
+            found = [one(sample.source, sample.included)[0][sample.included] > 0 for sample in samples]
             both = sum(np.count_nonzero(here & there) for here, there in zip(found, truths, strict=True))
             return 2 * both / sum(np.count_nonzero(here) + np.count_nonzero(there) for here, there in zip(found, truths, strict=True))
 
         return max((cls(channel, bright) for channel in _channels(samples) for bright in (True, False)), key=dice)
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict classes, 1(Z)YX uint8, 1 is foreground."""
         image = _plane(source, self.channel)
-        above = image > threshold_otsu(image)
+        values = image if included is None else image[included]
+        above = image > (threshold_otsu(values) if values.size else np.inf)
         return (above if self.bright else ~above)[None].astype(np.uint8)
 
 
@@ -74,14 +76,14 @@ class OtsuComponents:
         candidates = [cls(otsu.channel, otsu.bright, round(share * float(np.median(sizes)))) for share in SHARES]
 
         def precision(one: "OtsuComponents") -> float:
-            scores = [object_scores(one(sample.source)[0], sample.truth[0], sample.included)["map"] for sample in samples]
+            scores = [object_scores(one(sample.source, sample.included)[0], sample.truth[0], sample.included)["map"] for sample in samples]
             return float(np.nansum(scores))
 
         return max(candidates, key=precision)
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict object numbers, 1(Z)YX int32."""
-        pieces, _ = ndimage.label(Otsu(self.channel, self.bright)(source)[0])
+        pieces, _ = ndimage.label(Otsu(self.channel, self.bright)(source, included)[0])
         small = np.bincount(pieces.ravel()) < self.min_size
         return np.where(small[pieces], 0, pieces)[None].astype(np.int32)
 
@@ -119,7 +121,7 @@ class Histogram:
             fits.append((int(counts.max(axis=1).sum()), cls(channel, low, high, counts.argmax(axis=1)[nearest].tolist())))
         return max(fits, key=lambda one: one[0])[1]
 
-    def __call__(self, source: np.ndarray) -> np.ndarray:
+    def __call__(self, source: np.ndarray, included: np.ndarray | None = None) -> np.ndarray:
         """Predict classes, 1(Z)YX uint8."""
         return np.array(self.classes, np.uint8)[_bins(_plane(source, self.channel), self.low, self.high)][None]
 

@@ -56,6 +56,10 @@ class Cutter:
         sizes = shape if region is None else [part.stop - part.start for part in region]
         return np.ones((1, *sizes), np.float32)
 
+    def given_cost_map(self, entry: Entry, region: Region | None = None) -> np.ndarray | None:
+        """Read the cost map that an entry was given, likewise; None where it has none."""
+        return self.cost_map(entry, region) if entry.cost_map is not None else None
+
 
 def facts(entry: Entry) -> Sample:
     """Give what a sample says beside its images: "name", and of unpaired data whether source and target are "matched"."""

@@ -166,6 +166,15 @@ def random_region(shape: tuple[int, ...], patch_size: tuple[int, ...], rng: np.r
     return tuple(slice(start, min(start + patch, size)) for start, patch, size in zip(starts, patch_size, shape, strict=True))
 
 
+def middle_region(shape: tuple[int, ...], pixels: float) -> Region:
+    """Halve the longest axis around its middle until at most so many pixels are left."""
+    sizes = list(shape)
+    while math.prod(sizes) > max(pixels, 1):
+        longest = sizes.index(max(sizes))
+        sizes[longest] = -(-sizes[longest] // 2)
+    return tuple(slice((size - kept) // 2, (size - kept) // 2 + kept) for size, kept in zip(shape, sizes, strict=True))
+
+
 def grid_regions(shape: tuple[int, ...], patch_size: tuple[int, ...], limit: int) -> list[Region]:
     """Cover an image evenly with patches and choose at most ``limit`` of them, evenly too; always the same ones."""
     counts = [-(-size // patch) for size, patch in zip(shape, patch_size, strict=True)]

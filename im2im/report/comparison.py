@@ -38,7 +38,7 @@ class Compared:
 
 
 def read_run(name: str, folder: Path) -> Compared | None:
-    """Read a run folder; None where it was not scored."""
+    """Read a run folder; None where no test image was scored."""
     if not (folder / "metrics.csv").is_file() or not (folder / "metrics.json").is_file():
         return None
     rows = pd.read_csv(folder / "metrics.csv", dtype={"image": str})
@@ -46,6 +46,8 @@ def read_run(name: str, folder: Path) -> Compared | None:
     for part in ("class", "object"):
         rows = rows[rows[part].isna()] if part in rows else rows
     named = list(json.loads((folder / "metrics.json").read_text()).get("test", {}))
+    if not named:
+        return None
     again = rows.groupby("image").cumcount()  # images of one name are told apart by their order
     rows["image"] = rows["image"].where(again == 0, rows["image"] + " " + (again + 1).astype(str))
     return Compared(name, folder, rows.set_index("image")[[metric for metric in named if metric in rows and "/" not in metric]])

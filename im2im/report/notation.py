@@ -47,6 +47,13 @@ def baseline_label(name: str) -> str:
     return BASELINES.get(name, name)
 
 
+def setting_label(key: str, value: object) -> tuple[str, str]:
+    """The name and the value of a setting for people, such as ``mirrored views`` and ``on``; other keys stay as they are."""
+    if key == "inference.views":
+        return "mirrored views", "on" if value else "off"
+    return key, str(value)
+
+
 def better(name: str) -> str:
     """Which way a metric improves, ``higher`` or ``lower``; empty for a name that is not known."""
     metric = name.partition("/")[0]

@@ -16,6 +16,7 @@ from im2im.report.notation import MISSING, baseline_label, better, metric_label,
 from im2im.report.record import Record
 
 HEADLINES = 4
+TITLES = {"test": "Test", "val": "Validation"}
 RANKS = {"best": "Best", "median": "Median", "worst": "Worst"}
 PER_RANK = 1
 """At most this many pictures of the best, the median and the worst images each."""
@@ -23,10 +24,10 @@ PER_RANK = 1
 
 def headline(record: Record) -> str:
     """The first test metrics, large; those of single classes are left to the table."""
-    names = [name for name, entry in _test(record).items() if "/" not in name and np.isfinite(_value(entry, "mean"))][:HEADLINES]
+    names = [name for name, entry in _metrics(record).items() if "/" not in name and np.isfinite(_value(entry, "mean"))][:HEADLINES]
     cards = []
     for name in names:
-        mean, deviation, count = (_value(_test(record)[name], key) for key in ("mean", "std", "n"))
+        mean, deviation, count = (_value(_metrics(record)[name], key) for key in ("mean", "std", "n"))
         remark = " · ".join(
             [f"± {spread(mean, deviation)}"] * bool(np.isfinite(deviation)) + [f"n = {count:.0f}"] * bool(np.isfinite(count))
         )
@@ -38,20 +39,33 @@ def headline(record: Record) -> str:
 def results(record: Record) -> str:
     """Table of the test metrics beside the distribution of the first one, and pictures of the best, median and worst image."""
     rows = []
+    split, tested = _scored(record)
+    part = record.section(f"{split}_subset")
     best = next(iter(record.section("baselines")), "")
     simple = record.section("baselines").get(best, {})
-    for name, entry in _test(record).items():
+    for name, entry in tested.items():
         mean, deviation, count = (_value(entry, key) for key in ("mean", "std", "n"))
         size = f"{count:.0f}" if np.isfinite(count) else MISSING
         compared = [number(_value(simple.get(name, {}), "mean"))] if best else []
+        if best and part:
+            compared = [number(_value(part.get(name, {}), "mean")), f"{simple.get(name, {}).get('n', 0):.0f}", *compared]
         rows.append([metric_label(name), number(mean), spread(mean, deviation), size, *compared, better(name)])
-    heading = ["Metric", "Mean", "SD", "n", *([f"Baseline: {baseline_label(best)}"] if best else []), "Better"]
-    numbers = block("All metrics", table(heading, rows))
-    return section("Test results", grid([numbers, _distribution(record)])) + section("Test images", *_test_images(record))
+    beside = [*(["Mean of subset", "n of subset"] if part else []), f"Baseline: {baseline_label(best)}"] if best else []
+    note = "Baselines were scored on a subset, for lack of time; the network's mean there stands beside them." if best and part else ""
+    numbers = block("All metrics", table(["Metric", "Mean", "SD", "n", *beside, "Better"], rows), note)
+    title = TITLES[split]
+    return section(f"{title} results", grid([numbers, _distribution(record)])) + section(f"{title} images", *_pictures(record, split))
 
 
-def _test(record: Record) -> dict[str, Any]:
-    return {name: entry for name, entry in record.section("test").items() if isinstance(entry, dict)}
+def _scored(record: Record) -> tuple[str, dict[str, Any]]:
+    """Which split was scored, and the metrics: the validation where there was no test image."""
+    found = {split: {name: one for name, one in record.section(split).items() if isinstance(one, dict)} for split in TITLES}
+    split = "test" if found["test"] or not found["val"] else "val"
+    return split, found[split]
+
+
+def _metrics(record: Record) -> dict[str, Any]:
+    return _scored(record)[1]
 
 
 def _value(entry: dict[str, Any], key: str) -> float:
@@ -61,7 +75,7 @@ def _value(entry: dict[str, Any], key: str) -> float:
 
 def _distribution(record: Record) -> str:
     images = _rows(record)
-    names = [name for name in [*_test(record), *images.columns] if name in images and pd.api.types.is_numeric_dtype(images[name])]
+    names = [name for name in [*_metrics(record), *images.columns] if name in images and pd.api.types.is_numeric_dtype(images[name])]
     if not names:
         return ""
     name = names[0]
@@ -81,18 +95,18 @@ def _rows(record: Record) -> pd.DataFrame:
     return rows if len(rows) else images
 
 
-def _test_images(record: Record) -> list[str]:
+def _pictures(record: Record, split: str) -> list[str]:
     figures = []
     for rank, title in RANKS.items():
-        for path in sorted((record.run / "samples").glob(f"test_{rank}*.png"))[:PER_RANK]:
+        for path in sorted((record.run / "samples").glob(f"{split}_{rank}*.png"))[:PER_RANK]:
             figures.append(picture(path, _caption(record, title, path)))
     return figures
 
 
 def _caption(record: Record, title: str, path: Path) -> str:
-    """Rank, name and first metric of the image that a picture ``test_<rank>_<image>.png`` shows."""
-    name = re.sub(r"^test_[a-z]+_?", "", path.stem)
-    rows, metric = _rows(record), next(iter(_test(record)), "")
+    """Rank, name and first metric of the image that a picture ``<split>_<rank>_<image>.png`` shows."""
+    name = re.sub(r"^(test|val)_[a-z]+_?", "", path.stem)
+    rows, metric = _rows(record), next(iter(_metrics(record)), "")
     if metric in rows and "image" in rows:
         found = rows[[name in (Path(image).name, Path(image).stem) for image in rows["image"].astype(str)]]
         if len(found) == 1:

@@ -1,6 +1,5 @@
 """Trying values on validation images, and keeping the one that scores best."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +8,13 @@ import numpy as np
 import torch
 
 from im2im.frameworks.base import Framework
-from im2im.metrics import summarize
 from im2im.report.notation import LABELS
 from im2im.stages.candidates import Setting, Weights
 
 MARGIN = 0.002  # gain from which a choice is changed, of metrics whose best value is 1
 RELATIVE_MARGIN = 0.01  # the same of all other metrics, relative to the score
+ALONE = 5  # times the margin, where a single image has a score and its noise is not known
+CHANCE = 0.05  # score of a metric whose best value is 1 that does not differ from chance
 UNBOUNDED = {"psnr", "ri_psnr", "nrmse", "ri_nrmse"}
 
 
@@ -62,44 +62,52 @@ class Trial:
     maximize: bool
     samples: Sequence[Sample] = ()
     outputs: list[np.ndarray] = field(default_factory=list)  # activated, C(Z)YX each
-    score: float = math.nan
+    scores: np.ndarray = field(default_factory=lambda: np.empty(0))  # of each image
 
     def predict(self) -> list[np.ndarray]:
         """Predict all images."""
         return [self.framework.predict(sample.source).numpy() for sample in self.samples]
 
-    def measure(self, outputs: Sequence[np.ndarray]) -> float:
-        """Give the mean score of outputs; NaN where no image has one."""
+    def measure(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
+        """Give the score of each output; NaN where an image has none, such as one without objects."""
         pairs = zip(outputs, self.samples, strict=True)
         rows = [self.framework.task.score(self.framework.interpret(output), one.target, one.cost_map) for output, one in pairs]
-        mean = summarize(rows)[self.metric]["mean"]
-        return math.nan if mean is None else mean
+        return np.array([row[self.metric] for row in rows], float)
 
-    def gain(self, score: float) -> float:
-        """Tell how much better a score is than the one so far; nothing gains where one of them is no number, such as without objects."""
-        gain = score - self.score if self.maximize else self.score - score
-        return gain if math.isfinite(gain) else -math.inf
+    def gain(self, scores: np.ndarray, factor: float = 1.0) -> float:
+        """Give the mean gain over the scores so far, of the images where both are numbers; 0 where it is too little for a change.
 
-    def margin(self) -> float:
-        """Give the gain that a choice is changed for."""
+        It must exceed the margin and the standard error of the gains of several images; of a single image five times the margin.
+        Scores at chance gain nothing.
+
+        Args:
+            scores: One for each image.
+            factor: How many times the usual margin is asked for.
+        """
+        gains = scores - self.scores if self.maximize else self.scores - scores
+        compared = np.isfinite(gains)
         bounded = self.metric.partition("/")[0] in LABELS.keys() - UNBOUNDED
-        return MARGIN if bounded else RELATIVE_MARGIN * abs(self.score)
+        if not compared.any() or (bounded and scores[compared].mean() < CHANCE):
+            return 0.0
+        gains = gains[compared]
+        margin = factor * (MARGIN if bounded else RELATIVE_MARGIN * abs(self.scores[compared].mean()))
+        least = max(margin, gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else ALONE * margin
+        return float(gains.mean()) if gains.mean() > least else 0.0
 
     def choose_weights(self, candidates: Sequence[Weights]) -> tuple[Weights, list[Choice]]:
         """Score all weights, the first of which are those so far, and leave the chosen ones in the framework."""
         self.outputs = self.predict()
-        self.score = before = self.measure(self.outputs)
-        chosen, margin, tried = candidates[0], self.margin(), [(candidates[0].name, _finite(before))]
+        self.scores = self.measure(self.outputs)
+        best, gain, found, tried = candidates[0], 0.0, (self.outputs, self.scores), [(candidates[0].name, _mean(self.scores))]
         for one in candidates[1:]:
             one.load(self.framework)
-            score = self.measure(outputs := self.predict())
-            tried.append((one.name, _finite(score)))
-            if self.gain(score) > (margin if chosen is candidates[0] else 0):
-                chosen, self.outputs, self.score = one, outputs, score
-        chosen.load(self.framework)
-        if len(candidates) == 1:
-            return chosen, []
-        return chosen, [Choice("weights", candidates[0].name, chosen.name, abs(self.score - before), tried)]
+            scores = self.measure(outputs := self.predict())
+            tried.append((one.name, _mean(scores)))
+            if (more := self.gain(scores)) > gain:
+                best, gain, found = one, more, (outputs, scores)
+        best.load(self.framework)
+        self.outputs, self.scores = found
+        return best, [Choice("weights", candidates[0].name, best.name, gain, tried)] if len(candidates) > 1 else []
 
     def choose(self, setting: Setting, predict: bool = False, factor: float = 1.0) -> Choice:
         """Score all values of a setting and leave the chosen one in the framework.
@@ -107,22 +115,24 @@ class Trial:
         Args:
             setting: What is chosen.
             predict: Whether it changes what the network puts out.
-            factor: How many times the usual gain it is changed for.
+            factor: How many times the usual margin it is changed for.
         """
-        before, score_before, margin = setting.of(self.framework), self.score, factor * self.margin()
-        best, tried = before, [(before, _finite(self.score))]
+        before = setting.of(self.framework)
+        best, gain, found, tried = before, 0.0, (self.outputs, self.scores), [(before, _mean(self.scores))]
         for value in setting.values:
             if value == before:
                 continue
             setting.put(self.framework, value)
             outputs = self.predict() if predict else self.outputs
-            score = self.measure(outputs)
-            tried.append((value, _finite(score)))
-            if self.gain(score) > (margin if best == before else 0):
-                best, self.outputs, self.score = value, outputs, score
+            scores = self.measure(outputs)
+            tried.append((value, _mean(scores)))
+            if (more := self.gain(scores, factor)) > gain:
+                best, gain, found = value, more, (outputs, scores)
         setting.put(self.framework, best)
-        return Choice(setting.key, before, best, abs(self.score - score_before) if best != before else 0.0, tried)
+        self.outputs, self.scores = found
+        return Choice(setting.key, before, best, gain, tried)
 
 
-def _finite(score: float) -> float | None:
-    return score if math.isfinite(score) else None
+def _mean(scores: np.ndarray) -> float | None:
+    finite = scores[np.isfinite(scores)]
+    return float(finite.mean()) if finite.size else None

@@ -19,7 +19,7 @@ def commands(framework: Framework, data: ImageData, run: Path) -> dict[str, str]
 
     Args:
         framework: Trained.
-        data: Its test images become the example.
+        data: Its test images become the example, of a training without any those of the validation or the training.
         run: The run folder.
     """
     origins = [Path(origin) for origin in framework.record.get("runs", [run])]
@@ -32,12 +32,16 @@ def commands(framework: Framework, data: ImageData, run: Path) -> dict[str, str]
 
 
 def example_input(data: ImageData, run: Path) -> Path:
-    """Find a test image on disk, or the folder when it holds test images alone; simulated ones are written to run/inputs first."""
-    sources = [pair.source for pair in data.pairs if pair.split == "test"]
+    """Find a test image on disk, or the folder when it holds test images alone; simulated ones are written to run/inputs first.
+
+    Without test images the same of validation images, then of training images.
+    """
+    split = next(name for name in ("test", "val", "train") if any(pair.split == name for pair in data.pairs))
+    sources = [pair.source for pair in data.pairs if pair.split == split]
     if sources[0].exists():
         folder = sources[0].parent
         return folder if set(list_images(str(folder))) == set(sources) else sources[0]
-    for entry in data.entries("test"):
+    for entry in data.entries(split):
         array = data.source.array(entry.source)
         axes = ("C" if array.shape[0] > 1 else "") + "ZYX"[1 - array.ndim :]
         if not (path := run / "inputs" / f"{entry.name}.tif").exists():

@@ -1,9 +1,14 @@
 """What a training has come to: whether its figures are numbers, and whether its predictions show anything."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytorch_lightning as pl
+
+from im2im.callbacks.progress import epochs_wanted
+from im2im.callbacks.training_log import ended
+from im2im.report.notation import days
 
 FAINT = 0.02  # of the target's standard deviation: below, a prediction has no contrast
 
@@ -29,15 +34,48 @@ def require_finite(trainer: pl.Trainer) -> None:
         )
 
 
-def without_contrast(found: np.ndarray, truth: np.ndarray) -> bool:
-    """Tell whether a prediction shows nothing though its target does: one label everywhere, or hardly any contrast of intensities.
+def contrast(found: np.ndarray, truth: np.ndarray) -> float | None:
+    """Give the standard deviation of a prediction as a share of its target's; of labels 0 where all are the same, else 1.
 
     Args:
         found: Interpreted prediction C(Z)YX.
-        truth: What it is compared with, C(Z)YX.
+        truth: What it is compared with, C(Z)YX; where it is constant there is no share.
     """
     if np.ptp(truth) == 0:
-        return False
+        return None
     if found.dtype.kind in "iub":
-        return bool(np.ptp(found) == 0)
-    return bool(np.nanstd(found) <= FAINT * np.nanstd(truth))
+        return float(np.ptp(found) != 0)
+    return float(np.nanstd(found) / np.nanstd(truth))
+
+
+def without_contrast(contrasts: Sequence[float | None], labels: bool, images: str) -> str:
+    """Say that no prediction shows anything; nothing where one does.
+
+    Args:
+        contrasts: See :func:`contrast`, of each image.
+        labels: Whether predictions are labels.
+        images: What they are called, such as "test".
+    """
+    known = [one for one in contrasts if one is not None]
+    if not known or not max(known) <= FAINT:
+        return ""
+    several = len(known) > 1
+    which = f"the predictions of {len(known)} {images} images" if several else f"the prediction of the {images} image"
+    if labels:
+        return f"{which} {'have' if several else 'has'} one label everywhere, where the target{'s have' if several else ' has'} more"
+    seen = f"{which} {'have' if several else 'has'} almost no contrast: {max(known):.2%} of the standard deviation of the target"
+    return f"{seen}{' at most' * several}, where more than half is usual"
+
+
+def train_longer(trainer: pl.Trainer, seconds: float) -> str:
+    """Say how to train twice as long, by the key that has ended the training; nothing where it was stopped early, as more would not help.
+
+    Args:
+        trainer: Has trained.
+        seconds: How long.
+    """
+    if ended(trainer).startswith("by early stopping"):
+        return ""
+    done = trainer.current_epoch
+    key = f"max_epochs={2 * done}" if done == epochs_wanted(trainer) else f"max_time={days(2 * seconds)}"
+    return f"train longer ({key})"

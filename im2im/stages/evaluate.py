@@ -2,7 +2,9 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from im2im.baselines.fitting import Baseline
 from im2im.checkpoint import find, folder_of
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
+from im2im.data.patches import Region
 from im2im.files import replacing
 from im2im.frameworks.base import Framework
 from im2im.io.splits import trained_on
@@ -25,13 +28,15 @@ from im2im.metrics import summarize
 from im2im.report.figures import panel, save_png
 from im2im.report.page import write_page
 from im2im.report.terminal import metric_table
-from im2im.stages.baselines import baselines_of, compare, within_limit
+from im2im.stages.baselines import Scores, allowed_seconds, baselines_of, compare, cut, regions_within, score_part, seconds_per_pixel
 from im2im.stages.commands import commands
-from im2im.stages.divergence import without_contrast
+from im2im.stages.divergence import contrast, train_longer, without_contrast
+from im2im.stages.quality import deciding_metric
 
 log = logging.getLogger(__name__)
 
-SHOWN = 4  # test images that are drawn where nothing can be scored
+SHOWN = 4  # images that are drawn where nothing can be scored
+NAMES = {"test": "test", "val": "validation"}  # of splits, for people
 
 
 def evaluate(
@@ -41,24 +46,26 @@ def evaluate(
     folder: str,
     training: dict[str, Any] | None = None,
     baselines: bool = True,
+    quality: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Score the test images and write the run folder's results.
+    """Score the test images, after a training without any the validation images, and write the run folder's results.
 
     Prediction and target are compared in normalized units, the target by its own statistics: the unit the network was trained in.
 
     Args:
         trainer: Its device is used.
         framework: Trained.
-        data: Its test images are scored.
+        data: Of which whole images are scored.
         folder: Gets metrics.json, metrics.csv, splits.csv, samples/ and report.html.
         training: What metrics.json says under "train".
         baselines: Score simple methods as well, which were fitted on the training images.
+        quality: Names the metric that decides whether the network is better, see :func:`deciding_metric`.
 
     Returns:
         The content of metrics.json.
 
     Raises:
-        ValueError: If there is no test image, or a run of an ensemble has seen one.
+        ValueError: If there is no test image without a training, or a run of an ensemble has seen one.
     """
     run = Path(folder)
     framework.to(trainer.strategy.root_device)
@@ -67,30 +74,39 @@ def evaluate(
     data.require_channels(framework.record["in_channels"], framework.record.get("target_channels"))
     if framework.reads != "source":
         raise ValueError("only predictions from source to target are scored; set framework.direction=forward")
-    entries = data.entries("test")
-    if not entries:
+    longer = train_longer(trainer, framework.trained_seconds()) if training else ""
+    split = "test" if not training or any(pair.split == "test" for pair in data.pairs) else "val"
+    entries = data.entries(split)
+    if not entries and not training:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
     _refuse_leaks(data, framework.record.get("runs", [])[1:])
+    start = time.perf_counter()
     simple = baselines_of(framework, data, run, bool(training)) if baselines else {}
+    seconds = allowed_seconds(training, time.perf_counter() - start)
     metrics: dict[str, Any] = {"train": training} if training else {}
     matched = [entry for entry in entries if entry.matched]
     if not matched:
-        return _look(framework, data, entries, run, metrics)
-    chosen = within_limit(matched) if simple else []
-    scored = [
-        _score(framework, data, entry, simple if place in chosen else {})
-        for place, entry in enumerate(track(matched, "evaluating", transient=True))
-    ]
-    rows, parts, others, blank = zip(*scored, strict=True)
-    if all(blank):
-        log.warning("no prediction of the %d test images shows anything; raise max_epochs, or try learning_rate=1e-4", len(blank))
-    figures = [_figures(row) for row in rows]
-    found = compare(trainer, [figures[place] for place in chosen], [others[place] for place in chosen]) if simple else {}
-    metrics = {"test": summarize(figures), **({"baselines": found} if found else {}), **metrics}
+        return _look(framework, data, split, entries, run, metrics)
+    regions = _regions(framework, data, split, matched, simple, seconds) if simple else {}
+    places = enumerate(track(matched, "evaluating", transient=True))
+    scored = [_score(framework, data, split, entry, simple, regions.get(place)) for place, entry in places]
+    if faint := without_contrast([one.contrast for one in scored], data.target.labels, NAMES[split]):
+        advice = " or ".join(filter(None, [longer, "try learning_rate=1e-4"])) if training else "look at the images with mode=check"
+        log.warning("%s; %s", faint, advice)
+    figures, beside = [one.figures for one in scored], [one for one in scored if one.baselines]
+    if beside:
+        network = [one.compared for one in beside]
+        more = ", ".join(filter(None, [longer, "add training images, or "])) if training else ""
+        advice = f"{more}look at the pairs with mode=check"
+        found = compare(deciding_metric(quality, figures[0]), network, [one.baselines for one in beside], NAMES[split], advice)
+        metrics = {"baselines": found, **metrics}
+        if len(beside) < len(scored) or any(regions.values()):
+            metrics = {f"{split}_subset": summarize(network), **metrics}
+    metrics = {split: summarize(figures), **metrics}
     with replacing(run / "metrics.csv") as path:
-        pd.DataFrame([*rows, *chain(*parts)]).to_csv(path, index=False)
-    _draw(framework, data, matched, rows, run / "samples")
-    Console().print(metric_table(metrics["test"], baselines=found))
+        pd.DataFrame([*(one.row for one in scored), *chain(*(one.parts for one in scored))]).to_csv(path, index=False)
+    _draw(framework, data, split, matched, figures, run / "samples")
+    Console().print(metric_table(metrics[split], NAMES[split].capitalize(), metrics.get("baselines"), metrics.get(f"{split}_subset")))
     return _report(metrics, commands(framework, data, run), run)
 
 
@@ -116,17 +132,20 @@ def _refuse_leaks(data: ImageData, runs: Sequence[str]) -> None:
             )
 
 
-def _look(framework: Framework, data: ImageData, entries: list[Entry], run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Draw predictions of test images that have no target of their own, which nothing can be scored against."""
-    log.warning(
-        "no test image has a target of its own: there are pictures, but no figures; data.root with matching stems in test/ gives some"
-    )
+def _look(framework: Framework, data: ImageData, split: str, entries: list[Entry], run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Draw predictions of images that have no target of their own, which nothing can be scored against."""
+    if entries:
+        log.warning(
+            "no %s image has a target of its own: there are pictures, but no figures; matching stems in test/ give some", NAMES[split]
+        )
+    else:
+        log.warning("nothing is scored: there is neither a test nor a validation image")
     _clear(run / "samples")
     for entry in entries[:SHOWN]:
         source, _, found = predict_entry(framework, data, entry)
         picture = panel(source, None, found, title=entry.name, pixel_size=entry.source.pixel_size, objects=framework.task.objects)
-        save_png(run / "samples" / f"test_{entry.name}.png", picture)
-    return _report({"test": {}, **metrics}, commands(framework, data, run), run)
+        save_png(run / "samples" / f"{split}_{entry.name}.png", picture)
+    return _report({split: {}, **metrics}, commands(framework, data, run), run)
 
 
 def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,47 +157,81 @@ def predict_entry(framework: Framework, data: ImageData, entry: Entry) -> tuple[
 def compared(framework: Framework, data: ImageData, entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Give interpreted prediction, normalized target and cost map of a whole image, each C(Z)YX; no cost map where it has none."""
     _, target, found = predict_entry(framework, data, entry)
-    return found, target, _cost_map(data, entry)
+    return found, target, data.cutter.given_cost_map(entry)
 
 
-def _cost_map(data: ImageData, entry: Entry) -> np.ndarray | None:
-    return data.cutter.cost_map(entry) if entry.cost_map is not None else None
+@dataclass(frozen=True)
+class Scored:
+    """The scores of an image.
+
+    Args:
+        name: Columns of metrics.csv that say which image it is.
+        figures: Of the network, by metric.
+        parts: Rows of metrics.csv for each of its classes or objects.
+        contrast: Of the prediction.
+        compared: Of the network where the baselines are scored, which may be a part of the image.
+        baselines: Of each of them there; empty where they are not scored.
+    """
+
+    name: dict[str, str]
+    figures: Scores
+    parts: list[dict[str, Any]]
+    contrast: float | None
+    compared: Scores
+    baselines: dict[str, Scores]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of metrics.csv for the image."""
+        return {**self.name, **self.figures}
 
 
 def _score(
-    framework: Framework, data: ImageData, entry: Entry, baselines: Mapping[str, Baseline]
-) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, float]], bool]:
-    """Make the rows of metrics.csv, one for the image and one for each of its classes or objects; score the baselines.
-
-    The last value tells whether the prediction shows nothing.
-    """
+    framework: Framework, data: ImageData, split: str, entry: Entry, baselines: Mapping[str, Baseline], region: Region | None
+) -> Scored:
+    """Score the network on an image, and the baselines on a region of it; on none of it where that is None."""
     source, target, found = predict_entry(framework, data, entry)
-    cost_map = _cost_map(data, entry)
-    name, task = {"stage": "test", "image": entry.name}, framework.task
-    others = {key: task.score(one(source), target, cost_map) for key, one in baselines.items()}
-    parts = [{**name, **part} for part in task.parts(found, target, cost_map)]
-    return {**name, **task.score(found, target, cost_map)}, parts, others, without_contrast(found, task.truth(target))
+    cost_map, task = data.cutter.given_cost_map(entry), framework.task
+    name, figures, parts = {"stage": split, "image": entry.name}, task.score(found, target, cost_map), task.parts(found, target, cost_map)
+    compared, others = figures, {}
+    if region is not None:
+        others = score_part(task, baselines, region, source, target, cost_map)
+    if region:
+        compared = task.score(cut(found, region), cut(target, region), None if cost_map is None else cut(cost_map, region))
+    return Scored(name, figures, [{**name, **part} for part in parts], contrast(found, task.truth(target)), compared, others)
 
 
-def _figures(row: dict[str, Any]) -> dict[str, float]:
-    return {key: value for key, value in row.items() if key not in {"stage", "image"}}
+def _regions(
+    framework: Framework, data: ImageData, split: str, entries: list[Entry], baselines: Mapping[str, Baseline], seconds: float
+) -> dict[int, Region]:
+    """Choose what baselines are scored on in so many seconds, and say where that is not everything."""
+    each = seconds_per_pixel(framework.task, data, entries[0], baselines)
+    regions = regions_within([data.source.spatial_shape(entry.source) for entry in entries], seconds / max(each, 1e-12))
+    what = ""
+    if region := next(iter(regions.values())):
+        what = f"the middle {' × '.join(str(part.stop - part.start) for part in region)} pixels of {entries[0].name}"
+    elif len(regions) < len(entries):
+        what = f"{len(regions)} of {len(entries)} {NAMES[split]} images"
+    if what:
+        log.info("baselines are scored on %s, for which %.3g s are allowed; the network is scored there as well", what, seconds)
+    return regions
+
+
+def _draw(framework: Framework, data: ImageData, split: str, entries: list[Entry], figures: Sequence[Scores], folder: Path) -> None:
+    """Draw the best, the median and the worst image by the task's first metric."""
+    _clear(folder)
+    metric = next(iter(figures[0]))
+    order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in figures])
+    for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
+        entry, row = entries[place], figures[place]
+        title = f"{rank} of {len(figures)} · {entry.name} · {metric} {row[metric]:.3f}"
+        source, target, found = predict_entry(framework, data, entry)
+        task, size = framework.task, entry.source.pixel_size
+        picture = panel(source, task.truth(target), found, title=title, pixel_size=size, objects=task.objects)
+        save_png(folder / f"{split}_{rank}_{entry.name}.png", picture)
 
 
 def _clear(folder: Path) -> None:
     """Remove the pictures of an earlier part of this run."""
-    for old in folder.glob("test_*.png"):
+    for old in [*folder.glob("test_*.png"), *folder.glob("val_*.png")]:
         old.unlink()
-
-
-def _draw(framework: Framework, data: ImageData, entries: list[Entry], rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Draw the best, the median and the worst image by the task's first metric."""
-    _clear(folder)
-    metric = next(iter(_figures(rows[0])))
-    order = np.argsort([-row[metric] if np.isfinite(row[metric]) else np.inf for row in rows])
-    for rank, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
-        entry, row = entries[place], rows[place]
-        title = f"{rank} of {len(rows)} · {entry.name} · {metric} {row[metric]:.3f}"
-        source, target, found = predict_entry(framework, data, entry)
-        task, size = framework.task, entry.source.pixel_size
-        picture = panel(source, task.truth(target), found, title=title, pixel_size=size, objects=task.objects)
-        save_png(folder / f"test_{rank}_{entry.name}.png", picture)

@@ -1,7 +1,6 @@
 """What the images say about a training before it starts: labels that are none, objects against the patch, images in two splits."""
 
 import hashlib
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.known import known
 from im2im.data.objects import measure_objects
-from im2im.data.patches import Anywhere
+from im2im.data.patches import Anywhere, middle_region
+from im2im.evenly import evenly
 from im2im.stages.findings import Finding
 from im2im.tasks.base import Task
 
@@ -79,7 +79,7 @@ def describe_labels(labels: np.ndarray) -> dict[str, Any]:
 
 def some(entries: Sequence[Entry]) -> list[Entry]:
     """Choose at most eight entries, evenly."""
-    return [entries[place] for place in np.unique(np.linspace(0, len(entries) - 1, min(len(entries), LOOKED_AT)).round().astype(int))]
+    return evenly(entries, LOOKED_AT)
 
 
 def inspect_labels(entries: Sequence[Entry], data: ImageData, task: Task) -> list[Finding]:
@@ -101,7 +101,7 @@ def inspect_labels(entries: Sequence[Entry], data: ImageData, task: Task) -> lis
 
 def _labels(entry: Entry, data: ImageData, ignored: int | None) -> Labels:
     def find() -> dict[str, Any]:
-        region = _middle(data.target.spatial_shape(entry.target))
+        region = middle_region(data.target.spatial_shape(entry.target), PIXELS)
         labels = data.target.array(entry.target, region, entry.time)[0]
         if entry.cost_map is not None:
             labels = np.where(data.target.array(entry.cost_map, region, entry.time)[0] > 0, labels, 0)
@@ -110,15 +110,6 @@ def _labels(entry: Entry, data: ImageData, ignored: int | None) -> Labels:
     what = f"labels without {ignored} in the middle {PIXELS} pixels, {data.target.spatial_dims}D, by {data.target.reader}"
     fact = known(data.images.shortcuts.store, what, entry.target, entry.time, entry.cost_map, find)
     return Labels(entry.name, **{**fact, "extent": tuple(fact["extent"])})
-
-
-def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Halve the longest axis around its middle until few enough pixels are left."""
-    sizes = list(shape)
-    while math.prod(sizes) > PIXELS:
-        longest = sizes.index(max(sizes))
-        sizes[longest] = -(-sizes[longest] // 2)
-    return tuple(slice((size - kept) // 2, (size - kept) // 2 + kept) for size, kept in zip(shape, sizes, strict=True))
 
 
 def _no_labels(found: Sequence[Labels], task: Task) -> Iterator[Finding]:

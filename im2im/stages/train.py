@@ -22,8 +22,7 @@ from im2im.stages.divergence import require_finite
 from im2im.stages.epochs import inspect_last_batch, inspect_steps
 from im2im.stages.evaluate import evaluate
 from im2im.stages.inspection import inspect_labels, some
-from im2im.stages.selection import FILE as SELECTION
-from im2im.stages.selection import Selection
+from im2im.stages.selection import Selection, forget
 from im2im.stages.validate import validated
 
 log = logging.getLogger(__name__)
@@ -39,6 +38,7 @@ def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
     score: bool = True,
     select: Selection | bool = False,
     baselines: bool = True,
+    quality: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Fit, evaluate and report.
 
@@ -53,17 +53,18 @@ def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
             short for.
         select: Chooses weights and settings of the prediction on validation images before the test images are scored.
         baselines: Score simple methods as well, fitted on the training images.
+        quality: Names the metric that decides whether the network is better than they are.
 
     Returns:
-        The content of metrics.json; without test images "val" and "train" alone; nothing where another process writes it.
+        The content of metrics.json, of whole validation images where there are no test images; nothing where another process writes it.
 
     Raises:
         ValueError: If there is nothing to train on, not enough memory, or training gave no usable checkpoint.
     """
     make_ready(trainer, framework, data, folder)
     if trainer.is_global_zero:
-        data.write_splits(Path(folder))
-        Path(folder, SELECTION).unlink(missing_ok=True)  # of an earlier part
+        _write_splits(data, Path(folder), score)
+        forget(Path(folder))  # what was chosen after an earlier part
     device = _device(trainer)
     log.info("training on %s in %s%s%s", device, trainer.precision, _batches(trainer, data), _choices(trainer, data, hardware or {}))
     start = time.perf_counter()
@@ -90,7 +91,7 @@ def train(  # noqa: PLR0913, PLR0917, each is a key of conf/mode/train.yaml
         select(trainer, framework, data, Path(folder))
     training = {"seconds": round(seconds, 1), "epochs": trainer.current_epoch, "device": device}
     training["val"] = next((one.best_validation for one in trainer.checkpoint_callbacks if isinstance(one, RunCheckpoint)), {})
-    return evaluate(trainer, framework, data, folder, training, baselines)
+    return evaluate(trainer, framework, data, folder, training, baselines, quality)
 
 
 def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folder: str) -> None:
@@ -118,6 +119,16 @@ def make_ready(trainer: pl.Trainer, framework: Framework, data: ImageData, folde
     framework.record.update(target_scale=data.scale("target"), source_scale=data.scale("source"))
     target = data.entries("train")[0].target
     framework.record.update(target_names=list(target.channel_names), target_channels=target.shape[1])
+
+
+def _write_splits(data: ImageData, folder: Path, score: bool) -> None:
+    """Write splits.csv, and say at once that nothing will be tested where no image is left for it."""
+    data.write_splits(folder)
+    if score and not any(pair.split == "test" for pair in data.pairs):
+        log.warning(
+            "there is no test image, so that only validation images are scored at the end; a folder test/ in data.root gives some, or, "
+            "without folders for the splits, more images"
+        )
 
 
 def _inspect(trainer: pl.Trainer, framework: Framework, data: ImageData, told: bool) -> None:

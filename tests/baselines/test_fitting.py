@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
@@ -53,8 +54,8 @@ def test_a_network_that_is_worse_than_a_baseline_is_told_in_one_line_with_both_v
     assert len(lines) == 1
     metrics = read(smoothed)
     here, there = (number(one["pearson"]["mean"]) for one in (metrics["test"], metrics["baselines"]["gaussian"]))
-    assert f"Pearson r {here} against {there} on the test images" in lines[0]
-    assert "max_time=" in lines[0]
+    assert f"Pearson r {here} against {there} on 2 test images; " in lines[0]
+    assert lines[0].endswith("train longer (max_epochs=2), add training images, or look at the pairs with mode=check")
 
 
 def test_the_report_shows_the_best_baseline_beside_the_network(smoothed):
@@ -69,6 +70,35 @@ def test_other_data_are_compared_with_what_the_training_has_fitted(smoothed, im2
     assert gaussian["pearson"]["n"] == 1
     assert 0.5 < gaussian["pearson"]["mean"] < 0.95  # a sigma of 1 would reach 1
     assert not (run / "baselines.json").exists()
+    told = next(line for line in (run / "im2im.log").read_text().splitlines() if "not better than the baseline" in line)
+    assert told.endswith("on 1 test image; look at the pairs with mode=check")  # nothing about a training
+
+
+def test_scored_on_a_subset_the_network_is_compared_on_the_same_images(smoothed, im2im, monkeypatch):
+    monkeypatch.setattr("im2im.stages.evaluate.seconds_per_pixel", lambda *_: 30 / (64 * 64))  # time for one image of two
+    run = im2im("mode=evaluate", f"run={smoothed}")
+    metrics, rows = read(run), pd.read_csv(run / "metrics.csv")
+    assert metrics["baselines"]["gaussian"]["pearson"]["n"] == metrics["test_subset"]["pearson"]["n"] == 1
+    assert metrics["test_subset"]["pearson"]["mean"] == pytest.approx(rows.pearson[0])
+    assert metrics["test"] == read(smoothed)["test"]
+    assert "test_subset" not in read(smoothed)
+    assert "baselines are scored on 1 of 2 test images" in (run / "im2im.log").read_text()
+    page = results(read_record(run))
+    assert "Mean of subset" in page
+    assert number(rows.pearson[0]) in page
+
+
+def test_of_a_large_image_its_middle_is_scored_by_network_and_baselines(smoothed, im2im, monkeypatch):
+    monkeypatch.setattr("im2im.stages.evaluate.seconds_per_pixel", lambda *_: 30 / (32 * 64))
+    monkeypatch.setattr("im2im.stages.baselines.SMALLEST", 1)
+    scored = []
+    monkeypatch.setattr("im2im.stages.evaluate.cut", lambda image, region: scored.append(region) or image[(slice(None), *region)])
+    run = im2im("mode=evaluate", f"run={smoothed}")
+    assert scored == [(slice(16, 48), slice(0, 64))] * 2  # of prediction and target
+    metrics = read(run)
+    assert metrics["test_subset"]["pearson"]["n"] == 1
+    assert metrics["test_subset"]["pearson"]["mean"] not in set(pd.read_csv(run / "metrics.csv").pearson)
+    assert "baselines are scored on the middle 32 × 64 pixels of d" in (run / "im2im.log").read_text()
 
 
 def test_evaluation_gives_the_figures_of_the_training_again(smoothed, im2im):

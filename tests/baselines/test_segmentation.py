@@ -49,6 +49,22 @@ def test_otsu_does_not_look_at_excluded_pixels():
 
 
 @pytest.mark.parametrize("kind", [Otsu, OtsuComponents])
+@pytest.mark.parametrize("outside", [1000, np.nan], ids=["bright", "NaN"])
+def test_otsu_takes_its_threshold_from_included_pixels(kind, outside):
+    truth, included = squares(), np.zeros((40, 40), bool)
+    included[:20] = True
+    source = np.where(included, image(truth, 1), outside)  # far from both intensities
+    fitted = kind.fit([sample(source, truth, included)])
+    assert fitted.bright
+    np.testing.assert_array_equal(fitted(source, included)[:, :20] > 0, truth[:, :20] > 0)
+
+
+def test_an_image_of_which_nothing_is_included_has_no_foreground():
+    fitted = Otsu(channel=0, bright=True)
+    assert not fitted(image(squares(), 1), np.zeros((40, 40), bool)).any()
+
+
+@pytest.mark.parametrize("kind", [Otsu, OtsuComponents])
 def test_nothing_is_fitted_without_foreground(kind):
     assert kind.fit([sample(image(squares(), 1), 0 * squares())]) is None
 

@@ -47,5 +47,14 @@ def test_the_best_baseline_has_a_column_of_its_own():
     console.print(metric_table({"pearson": {"mean": 0.83}, "ssim": {"mean": 0.5}}, baselines={"gaussian": other, "identity": {}}))
     text = console.export_text()
     assert "baseline: Gaussian filter" in text
+    assert "subset" not in text
     assert "0.710" in text
     assert "identity" not in text
+
+
+def test_a_subset_stands_beside_its_baseline():
+    console = Console(file=io.StringIO(), width=120)
+    whole, part, other = ({"pearson": {"mean": mean, "std": 0.1, "n": n}} for mean, n in ((0.83, 9), (0.81, 3), (0.72, 2)))
+    console.print(metric_table(whole, baselines={"gaussian": other}, subset=part))
+    *_, row = [line for line in console.file.getvalue().splitlines() if "Pearson" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["Pearson r", "0.830", "0.100", "9", "0.810", "2", "0.720"]

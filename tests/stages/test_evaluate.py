@@ -105,3 +105,47 @@ def test_data_that_do_not_fit_are_refused_in_one_line(spoil, told, trained, fold
     error = [*capsys.readouterr().err.strip().splitlines(), *([str(caught.value)] if caught.type is ValueError else [])][-1]
     assert told in error
     assert "HYDRA_FULL_ERROR" not in error
+
+
+def without_test(root, folders, layout):
+    """Arrange pairs so that none is left for the test."""
+    if layout == "one image":
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 1000, (128, 128)).astype(np.uint16)
+        for role in ("source", "target"):
+            (root / role).mkdir(parents=True)
+            tifffile.imwrite(root / role / "a.tif", image)
+        return root
+    for index in range(4):
+        for role in ("source", "target"):
+            place = root / ("val" if index == 3 and layout == "train and val" else "train") / role
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folders / role / f"cell_{index}.tif", place)
+    return root
+
+
+@pytest.mark.parametrize("layout", ["one image", "train and val", "train alone"])
+def test_a_training_without_test_images_ends_with_figures_of_the_validation(layout, folders, im2im, tmp_path):
+    root, nothing = without_test(tmp_path / "here", folders, layout), layout == "train alone"
+    run = im2im(*folders_settings(root, *["data.fractions.val=0"] * nothing))
+    metrics, log = json.loads((run / "metrics.json").read_text()), (run / "im2im.log").read_text()
+    assert "there is no test image" in log.partition("training on")[0]
+    assert "mode=predict" in log.partition("report:")[2]
+    assert {"val", "train"} <= metrics.keys()
+    assert "test" not in metrics
+    assert bool(metrics["val"]) != nothing
+    assert ("Validation results" in (run / "report.html").read_text()) != nothing
+    if not nothing:
+        assert metrics["val"]["pearson"]["n"] == 1
+        assert set(metrics["baselines"]) == {"identity", "gaussian", "linear_filter"}
+        assert set(pd.read_csv(run / "metrics.csv").stage) == {"val"}
+        assert len(list((run / "samples").glob("val_best_*.png"))) == 1
+    else:
+        assert "neither a test nor a validation image" in log
+
+
+def test_an_evaluation_without_test_images_is_refused(folders, im2im, tmp_path, capsys):
+    run = im2im(*folders_settings(without_test(tmp_path / "here", folders, "train and val")))
+    with pytest.raises(SystemExit):
+        im2im("mode=evaluate", f"run={run}")
+    assert "no image to score" in capsys.readouterr().err
