@@ -3,7 +3,6 @@
 Everything inside im2im is ``TCZYX``: time, channel, and three axes of space. Files have a subset of these in an order of their own.
 """
 
-import math
 from typing import TypeAlias
 
 import numpy as np
@@ -36,15 +35,6 @@ def spatial_axes(spatial_dims: int) -> str:
     if spatial_dims not in (2, 3):
         raise ValueError(f"an image has 2 or 3 spatial dimensions, got {spatial_dims!r}; set spatial_dims=2 or spatial_dims=3")
     return AXES[-spatial_dims:]
-
-
-def middle(shape: tuple[int, ...], pixels: int) -> Region:
-    """Give the middle of an image, its longest axis halved until it has at most so many pixels."""
-    sizes = list(shape)
-    while math.prod(sizes) > pixels:
-        longest = sizes.index(max(sizes))
-        sizes[longest] = -(-sizes[longest] // 2)
-    return tuple(slice((size - kept) // 2, (size - kept) // 2 + kept) for size, kept in zip(shape, sizes, strict=True))
 
 
 def shape_tczyx(shape: tuple[int, ...], axes: str) -> Shape:

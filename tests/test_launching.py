@@ -17,7 +17,7 @@ from tests_together import FRAMEWORKS, train
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 180  # a hang ends here
 TWO = ["hardware=ddp", "hardware.accelerator=cpu", "hardware.workers=0", "hardware.precision=32-true"]
-OURS = [setting for setting in SMALL if not setting.startswith(("hardware", "data.counts", "max_epochs"))]
+OURS = ["plan=none", *(setting for setting in SMALL if not setting.startswith(("hardware", "data.counts", "max_epochs")))]
 NORM = "network.norm_layer={_target_:torch.nn.Identity,_partial_:true}"  # a batch norm would see the patches of one process alone
 RUN = [*OURS, "data.counts={train:6,val:1,test:2}", "data.validation_patches=3", "max_epochs=2", NORM]
 

@@ -19,6 +19,7 @@ TINY = [
     "patch_size=[32,32]",
     "data.patches_per_image=1",
     "network.channels=4",
+    "plan=none",
     "hardware=cpu",
 ]
 SEARCH = ["-m", "search=quick", "max_epochs=2", "search.rungs=2", "search.reduction=2", *TINY]

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from im2im.axes import middle
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.objects import measure_objects
+from im2im.data.patches import middle_region
+from im2im.evenly import evenly
 from im2im.memory import free_memory
 
 LOOKED_AT = 8  # images whose pixels are looked at
@@ -46,7 +47,7 @@ def fingerprint(
     entries = [entry for pair in data.pairs if pair.split == "train" for entry in data.open(pair)]
     if not entries:
         raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
-    looked = [entries[place] for place in np.unique(np.linspace(0, len(entries) - 1, min(len(entries), LOOKED_AT)).round().astype(int))]
+    looked = evenly(entries, LOOKED_AT)
     sizes = np.array([data.source.spatial_shape(entry.source) for entry in entries])
     known = list(voxel_size or data.voxel_size())
     seen = [_look(entry, data, numbered, ignored) for entry in looked]
@@ -76,8 +77,8 @@ def fingerprint(
 
 def _look(entry: Entry, data: ImageData, numbered: bool, ignored: int | None) -> dict[str, Any]:
     """Describe the middle of one image and its target."""
-    region = middle(data.source.spatial_shape(entry.source), PIXELS)
-    other = region if entry.matched else middle(data.target.spatial_shape(entry.target), PIXELS)
+    region = middle_region(data.source.spatial_shape(entry.source), PIXELS)
+    other = region if entry.matched else middle_region(data.target.spatial_shape(entry.target), PIXELS)
     source = data.source.array(entry.source, region, entry.time)
     target = data.target.array(entry.target, other, entry.time)
     found: dict[str, Any] = {
@@ -130,7 +131,7 @@ def _plane_distance(stack: np.ndarray) -> float | None:
     Returns:
         The distance; None where planes do not resemble each other, as of noise.
     """
-    crop = stack[(slice(None), *middle(stack.shape[1:], CROP**2))].astype(np.float32)
+    crop = stack[(slice(None), *middle_region(stack.shape[1:], CROP**2))].astype(np.float32)
     if len(crop) < 2 or crop.std() == 0 or (between := _correlation(crop[1:], crop[:-1])) < ALIKE:
         return None
     shifts = range(1, min(FARTHEST, crop.shape[-1] // 2))

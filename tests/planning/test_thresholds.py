@@ -106,7 +106,7 @@ def test_a_wider_network_is_measured_only_where_it_could_fit():
     def measure(_):
         return lambda width: measured.append(width) or {8: 0.15, 16: 0.23, 32: 1.0}[width]
 
-    assert settings(seconds=600, measure=measure)["network.channels"] == 16  # .24 s are the longest step
+    assert settings(seconds=840, measure=measure)["network.channels"] == 16  # .24 s are the longest step
     assert measured == [8, 16]  # 32 channels take at least 1.4 times as long
 
 
