@@ -28,8 +28,7 @@ def saved_configuration(run: str, trust: bool = False) -> DictConfig:
     """
     path = checkpoint.find(run, "last")  # of the latest part of the training
     config = OmegaConf.create(checkpoint.read(path)["im2im"]["config"])
-    for key, value in (("voxel_size", None), ("plan", {})):  # runs from before these existed
-        config.setdefault(key, value)
+    config.setdefault("voxel_size", None)  # runs from before it existed
     if folder := checkpoint.folder_of(path):
         take_edits(config, OmegaConf.load(folder / "config.yaml"))
     check_saved(OmegaConf.to_container(config), trust)

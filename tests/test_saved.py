@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+import torch
 import yaml
 from omegaconf import OmegaConf
 from tests_shared import command
@@ -27,6 +28,19 @@ def test_a_short_key_still_reaches_everything_that_follows_it(trained):
 def test_an_edited_configuration_wins(trained, tmp_path):
     copy = edited(trained, tmp_path, lambda config: config.update(batch_size=5))
     assert saved_configuration(str(copy)).data.module.sampling.batch_size == 5
+
+
+@pytest.mark.parametrize("key", ["plan", "voxel_size"])
+def test_a_run_from_before_a_key_existed_predicts_and_goes_on(trained, tmp_path, key):
+    copy = edited(trained, tmp_path, lambda config: config.pop(key))
+    for path in (copy / "checkpoints").glob("*.ckpt"):
+        content = torch.load(path, weights_only=True)
+        config = OmegaConf.create(content["im2im"]["config"])
+        del config[key]
+        torch.save({**content, "im2im": {**content["im2im"], "config": OmegaConf.to_yaml(config)}}, path)
+    command(tmp_path, f"run={copy}", "mode=evaluate")
+    command(tmp_path, f"run={copy}", "mode=train", "max_epochs=2")
+    assert OmegaConf.load(copy / "config.yaml").max_epochs == 2
 
 
 @pytest.mark.parametrize("target", ["os.system", "subprocess.Popen"])

@@ -28,11 +28,11 @@ SMALL_GAN = ["framework.discriminator.discriminator.channels=4", "framework.disc
 SMALL_JUDGES = ["framework.judges.target.discriminator.discriminator." + setting for setting in ("channels=4", "layers=1")]
 
 
-def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
+def command(folder: Path, *arguments: str, share: float = 0.0, bare: bool = False) -> Path:
     """Run ``python -m im2im`` within this process and the given folder; gives the newest run folder.
 
-    It is trained without a plan, unless one is asked for. The share of a training's time in which settings are chosen
-    afterwards is none, lest results depend on how fast this is.
+    It is trained without a plan, unless one is asked for or the command is to stay ``bare``. The share of a training's time in which
+    settings are chosen afterwards is none, lest results depend on how fast this is.
     """
     from im2im.__main__ import main
     from im2im.stages import selection
@@ -41,7 +41,7 @@ def command(folder: Path, *arguments: str, share: float = 0.0) -> Path:
     os.chdir(folder)
     os.environ.pop("HYDRA_FULL_ERROR", None)
     GlobalHydra.instance().clear()
-    unplanned = [] if any(one.startswith(("plan", "run=", "mode=predict")) for one in arguments) else ["plan=none"]
+    unplanned = [] if bare or any(one.startswith(("plan", "run=", "mode=predict")) for one in arguments) else ["plan=none"]
     sys.argv = ["im2im", *arguments, *unplanned]
     usual, selection.SHARE = selection.SHARE, share
     try:

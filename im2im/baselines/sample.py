@@ -8,7 +8,6 @@ import torch
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.patches import Region, random_region
-from im2im.evenly import evenly
 from im2im.tasks.base import Task
 
 PIECES = 8  # of all training images together, a million pixels: fitting takes seconds, however many images there are
@@ -42,7 +41,7 @@ def training_samples(data: ImageData, task: Task) -> list[Sample]:
     """
     entries, rng = [entry for entry in data.entries("train") if entry.matched], np.random.default_rng(0)
     places: dict[str, tuple[Entry, Region]] = {}
-    for number in evenly(sorted([*range(len(entries))] * PIECES), PIECES):  # several pieces of an image where there are few
+    for number in np.linspace(0, len(entries) - 1, PIECES).round().astype(int) if entries else ():  # several of an image of few
         entry = entries[number]
         region = random_region(data.source.spatial_shape(entry.source), SIZES[data.source.spatial_dims], rng)
         places[f"{number} {region}"] = (entry, region)  # a small image is a single piece

@@ -68,9 +68,9 @@ def fingerprint(
     elif similarities := [one["similarity"] for one in seen if one["similarity"] is not None]:
         facts["similarity"] = round(float(np.median(similarities)), 3)
     if data.source.spatial_dims == 3:
-        estimated = [one["plane_distance"] for one in seen if one["plane_distance"] is not None]
         told = voxel_size is not None or set(known) != {1.0}
-        facts["plane_distance"] = known[0] / known[-1] if told else float(np.median(estimated)) if estimated else 1.0
+        estimated = [1.0 if one["plane_distance"] is None else one["plane_distance"] for one in seen]
+        facts["plane_distance"] = known[0] / known[-1] if told else float(np.median(estimated))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return {**facts, "device": device, "memory": round(free_memory(device) / 1e9, 1)}
 

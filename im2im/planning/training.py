@@ -99,10 +99,15 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
             OmegaConf.update(cfg, key, there)
 
 
+def facts_of(cfg: DictConfig, data: ImageData, task: Any) -> dict[str, Any]:
+    """Describe images and machine, see :func:`.fingerprint`, as the task and the given size of a voxel want it."""
+    return fingerprint(data, task.objects, getattr(task, "ignore_index", None), cfg.voxel_size)
+
+
 def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:
     data: ImageData = build(cfg.data.module)
     task = build(cfg.task)
-    facts = fingerprint(data, task.objects, getattr(task, "ignore_index", None), cfg.voxel_size)
+    facts = facts_of(cfg, data, task)
     channels = {
         "in_channels": cfg.in_channels or facts["channels"][0],
         "out_channels": cfg.out_channels or task.out_channels(facts["channels"][1]),

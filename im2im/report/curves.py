@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from im2im.evenly import evenly
 from im2im.report.axis import Axis, tick_label, wants_log
 from im2im.report.notation import number
 
@@ -71,7 +72,7 @@ def strip_chart(title: str, values: list[float], names: list[str], width: int = 
     if not pairs:
         return ""
     median = float(np.median([value for value, _ in pairs]))
-    pairs = [pairs[index] for index in np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_DOTS)).round().astype(int))]
+    pairs = evenly(pairs, MAX_DOTS)
     axis = Axis.around(pairs[0][0], pairs[-1][0], 20, width - 20)
     heights = _stack([axis(value) for value, _ in pairs])
     base = 34 + 9 * max(heights)

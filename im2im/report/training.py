@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
+from im2im.evenly import evenly
 from im2im.report.curves import COLOURS, Series, line_chart
 from im2im.report.history import History
 from im2im.report.markup import block, grid, picture, section
@@ -87,6 +86,4 @@ def _epoch_pictures(run: Path) -> list[str]:
     for path in sorted((run / "samples").glob("epoch_*.png")):
         if digits := re.match(r"epoch_(\d+)", path.name):
             first.setdefault(int(digits[1]), path)
-    epochs = sorted(first)
-    chosen = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), EPOCH_PICTURES)).round().astype(int))
-    return [picture(first[epochs[index]], f"Epoch {epochs[index]}") for index in chosen]
+    return [picture(first[epoch], f"Epoch {epoch}") for epoch in evenly(sorted(first), EPOCH_PICTURES)]

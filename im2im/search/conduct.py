@@ -8,7 +8,7 @@ import random
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from omegaconf import DictConfig
 
 from im2im.building import build
 from im2im.data.datamodule import ImageData
-from im2im.planning.fingerprint import fingerprint
 from im2im.planning.plan import overrides
-from im2im.planning.training import Compose
+from im2im.planning.training import Compose, facts_of
 from im2im.search import proposals
 from im2im.search.budget import budget, lengths, share
 from im2im.search.folds import everything, write_folds
@@ -116,17 +115,11 @@ def opened(
     try:
         space = None if new else kept_space(study, asked)
         begins = space is None
-        if begins:
-            searched = {key for one in space_of({**_edited(cfg), **swept}) for key in one.keys}
-            plan = plan_search(cfg, settings, searched | set(given_keys(cfg.hydra)), compose)
-        else:
-            plan = kept_plan(study)
-        if plan:
-            cfg = compose([*overrides(plan), *settings])
-            settle_search_length(cfg)
         if space is None:
-            facts, space, starts = _proposed(cfg, swept, {one.partition("=")[0].lstrip("+") for one in (*settings, *swept)}, data)
-            write_down(study, plan=plan, fingerprint=facts, starts=starts, asked=asked)
+            cfg, space, start = _begin(cfg, settings, swept, data, compose)
+            write_down(study, asked=asked, **start)
+        else:
+            cfg = _as_planned(cfg, kept_plan(study), settings, compose)
         study.pruner = pruner(cfg.search.pruner, lengths(cfg).epochs[0], cfg.max_epochs)
         trials = Trials(study, space, cfg.search.trials)
         study.sampler = sampler(cfg.search.sampler, cfg.seed if new else random.randrange(2**31))  # workers draw differently
@@ -169,15 +162,34 @@ def _edited(cfg: DictConfig) -> dict[str, Any]:
     return {} if cfg.search.space is None else read_space(Path(str(cfg.search.space)).expanduser())
 
 
-def _proposed(
-    cfg: DictConfig, swept: Mapping[str, str], fixed: Collection[str], data: ImageData
-) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """Look at the data, and propose what is searched; give the fingerprint, the dimensions and the trials to begin with."""
-    if cfg.search.space is not None:
-        return {}, {**_edited(cfg), **swept}, []
-    facts = fingerprint(data, numbered=build(cfg.task).objects)
+def _as_planned(cfg: DictConfig, plan: Mapping[str, Any], settings: Sequence[str], compose: Compose) -> DictConfig:
+    """Give the configuration of a search with the settings of its plan; the same one without any."""
+    if plan:
+        cfg = compose([*overrides(plan), *settings])
+        settle_search_length(cfg)
+    return cfg
+
+
+def _begin(
+    cfg: DictConfig, settings: Sequence[str], swept: Mapping[str, str], data: ImageData, compose: Compose
+) -> tuple[DictConfig, dict[str, Any], dict[str, Any]]:
+    """Look at the data, plan the default, and propose what is searched.
+
+    Returns:
+        The configuration as planned, the dimensions, and what is kept beside them: "plan", "fingerprint" and "starts", the first trials.
+    """
+    edited = _edited(cfg)
+    searched = {key for one in space_of({**edited, **swept}) for key in one.keys}
+    plan = plan_search(cfg, settings, searched | set(given_keys(cfg.hydra)), compose)
+    kept = plan.settings if plan else {}
+    cfg = _as_planned(cfg, kept, settings, compose)
+    if edited:
+        return cfg, {**edited, **swept}, {"plan": kept, "fingerprint": {}, "starts": []}
+    facts = dict(plan.facts) if plan and plan.facts else facts_of(cfg, data, build(cfg.task))
+    fixed = {one.partition("=")[0].lstrip("+") for one in (*settings, *swept)}
     proposed = proposals.propose(cfg, facts, cfg.hydra.runtime.choices, fixed, cfg.search.full)
-    return facts, {**proposed, **swept}, proposals.starts({name: one for name, one in proposed.items() if name not in swept}, cfg)
+    starts = proposals.starts({name: one for name, one in proposed.items() if name not in swept}, cfg)
+    return cfg, {**proposed, **swept}, {"plan": kept, "fingerprint": facts, "starts": starts}
 
 
 def _rungs(cfg: DictConfig) -> Rungs:

@@ -7,13 +7,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from im2im.planning.plan import overrides
+from im2im.planning.plan import Plan, overrides
 from im2im.planning.training import Compose, is_planned, plan_training
 from im2im.report.notation import days
 from im2im.search.budget import lengths, share
 
 
-def plan_search(cfg: DictConfig, settings: Sequence[str], given: Collection[str], compose: Compose) -> dict[str, Any]:
+def plan_search(cfg: DictConfig, settings: Sequence[str], given: Collection[str], compose: Compose) -> Plan | None:
     """Plan what the default trial of a search trains, in the time that a whole training of it has.
 
     Args:
@@ -23,12 +23,12 @@ def plan_search(cfg: DictConfig, settings: Sequence[str], given: Collection[str]
         compose: Composes a job.
 
     Returns:
-        Settings by key, which plan.yaml in the folder of the search gives reasons for; none where trainings are not planned, see
+        The plan, which is in the folder of the search as well; None where trainings are not planned, see
         :func:`im2im.planning.training.is_planned`.
     """
     choices = cfg.hydra.runtime.choices
     if not is_planned(cfg, given, choices):
-        return {}
+        return None
     seconds = cfg.max_epochs * share(cfg, lengths(cfg), cfg.search.trials)
     timed = compose(settings)
     timed.max_time = cfg.max_time or (days(seconds) if math.isfinite(seconds) else None)
@@ -36,7 +36,7 @@ def plan_search(cfg: DictConfig, settings: Sequence[str], given: Collection[str]
     folder = Path(cfg.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     plan.write(folder)
-    return plan.settings
+    return plan
 
 
 def of_trial(plan: Mapping[str, Any], trial: Sequence[str], choices: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
+from im2im.evenly import evenly
 
 PATCHES = 64  # random patches that are looked at
 FAINT = 0.1  # of the contrast of the best patches: below there is nothing to learn from
@@ -70,8 +71,8 @@ def intensities(entries: list[Entry], data: ImageData) -> list[Finding]:
 def contrast(entries: list[Entry], data: ImageData) -> list[Finding]:
     """How many random patches show nothing of the target."""
     patches = data.training_patches(entries)
-    chosen = np.linspace(0, len(patches) - 1, min(PATCHES, len(patches))).round().astype(int)
-    empty = empty_share([float(patches[(0, int(index))]["target"].std()) for index in chosen])
+    chosen = evenly(range(len(patches)), PATCHES)
+    empty = empty_share([float(patches[(0, index)]["target"].std()) for index in chosen])
     seen = f"{empty:.0%} of {len(chosen)} random patches have no contrast in the target"
     return [Finding("ok" if empty < 0.5 else "look", "empty patches", seen)]
 

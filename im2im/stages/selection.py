@@ -102,7 +102,7 @@ class Selection:
                 torch.save(content, path)
         images = f"{len(trial.samples)} validation image{'s' * (len(trial.samples) > 1)}"
         gains = ", ".join(
-            f"{' '.join(setting_label(one.key, one.chosen))} ({metric_label(trial.metric)} {one.gain:+.3g})" for one in changed
+            f"{' '.join(setting_label(one.key, one.chosen))} ({metric_label(trial.metric)} better by {one.gain:.3g})" for one in changed
         )
         log.info("chosen on %s: %s", images, gains or "everything stays as it is")
         if changed and (same := [" ".join(setting_label(one.key, one.chosen)) for one in choices if one.chosen == one.before]):

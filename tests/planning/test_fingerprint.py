@@ -7,13 +7,13 @@ from im2im.building import build
 from im2im.planning.fingerprint import fingerprint
 
 
-def described(root, images, *settings, numbered=False):
+def described(root, images, *settings, **others):
     for index, roles in enumerate(images):
         for role, image in roles.items():
-            (root / role).mkdir(exist_ok=True)
+            (root / role).mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(root / role / f"{index}.tif", image)
     config = composed("data=folders", f"data.root={root}", "data.index=false", "data.fractions={val:0.0,test:0.0}", *settings)
-    return fingerprint(build(config.data.module), numbered)
+    return fingerprint(build(config.data.module), **others)
 
 
 def test_objects_are_measured(tmp_path):
@@ -49,6 +49,45 @@ def test_the_distance_of_planes_is_where_an_image_resembles_itself_as_little(tmp
     stack = np.stack([np.roll(rows, shift, axis=1) for shift in range(0, 6 * distance, distance)]).astype(np.float32)
     found = described(tmp_path, [{"source": stack, "target": stack}], "spatial_dims=3")
     assert abs(found["plane_distance"] - distance) <= 1
+
+
+def test_planes_of_noise_tell_no_distance(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(8, 64, 64)).astype(np.float32)
+    assert described(tmp_path, [{"source": noise, "target": noise}], "spatial_dims=3")["plane_distance"] == 1
+
+
+def test_the_size_of_a_voxel_that_is_given_tells_the_distance_of_planes(tmp_path):
+    stack = np.cumsum(np.random.default_rng(0).normal(size=(6, 32, 64)), axis=2).astype(np.float32)
+    images, settings = [{"source": stack, "target": stack}], "spatial_dims=3"
+    assert described(tmp_path, images, settings, voxel_size=[2.0, 0.5, 0.5])["plane_distance"] == 4
+    assert described(tmp_path, images, settings, voxel_size=[1.0, 1.0, 1.0])["plane_distance"] == 1  # though planes differ
+
+
+def test_pixels_that_are_ignored_or_excluded_are_background(tmp_path):
+    labels = np.zeros((20, 20), np.uint8)
+    labels[:10], labels[10:15], labels[15] = 255, 1, 2
+    ignoring = described(tmp_path, [{"source": labels, "target": labels}], "task=semantic", "task.classes=[a,b,c]", ignored=255)
+    assert ignoring["classes"] == {0: 0.7, 1: 0.25, 2: 0.05}
+    assert ignoring["foreground"] == 0.3
+    cost_map = np.zeros_like(labels)
+    cost_map[10:15] = 1
+    images = [{"source": labels, "target": labels, "cost_map": cost_map}]
+    excluding = described(tmp_path / "other", images, "task=instance", numbered=True)
+    assert (excluding["foreground"], excluding["objects"]["area"]) == (0.25, 100)
+
+
+def test_only_the_middle_of_a_large_image_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("im2im.planning.fingerprint.PIXELS", 16 * 16)
+    labels = np.zeros((64, 64), np.uint8)
+    labels[24:40, 24:32], labels[:8, :8] = 1, 2  # half of the middle, and a corner
+    found = described(tmp_path, [{"source": labels, "target": labels}], "task=semantic", "task.classes=[a,b,c]")
+    assert found["classes"] == {0: 0.5, 1: 0.5}
+
+
+def test_each_time_point_of_a_movie_is_a_training_image(tmp_path):
+    movie = np.random.default_rng(0).integers(0, 99, (5, 16, 16)).astype(np.uint8)
+    found = described(tmp_path, [{"source": movie, "target": movie}] * 2, "data.axes=TYX")
+    assert found["images"]["train"] == 10
 
 
 def test_no_training_image_is_told(tmp_path):

@@ -1,11 +1,18 @@
+import copy
 import json
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 from omegaconf import OmegaConf
 from tests_shared import command
+from tests_tiny import composed
+
+from im2im.planning.training import is_planned
 
 SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "callbacks.sample_images=null"]
+BUILT_IN = ["hardware=cpu", "max_epochs=1", "callbacks.sample_images=null", "data.size=[32,32]", "data.counts={train:2,val:1,test:1}"]
 TINY = ["data.steps_per_epoch=2", "network.channels=2", "network.depth=2", "batch_size=2"]
 
 
@@ -69,13 +76,50 @@ def test_an_experiment_is_planned_only_where_that_is_asked_for_and_what_it_says_
     assert (config.optimizer.weight_decay, config.patch_size) == (5e-4, [512, 512])
 
 
-@pytest.mark.parametrize("setting", ["plan=none", "data=synthetic", "experiment=labelfree_2d"])
+@pytest.mark.parametrize("setting", ["plan=none", "experiment=labelfree_2d"])
 def test_nothing_is_planned_without_a_plan(folders, tmp_path, setting):
-    images = ["data.size=[32,32]", "data.counts={train:2,val:1,test:1}"] if setting == "data=synthetic" else [f"data.root={folders}"]
-    on_disk = "data=synthetic" not in setting
-    settings = [one for one in SHORT if on_disk or not one.startswith("data")]
-    run = command(tmp_path, *settings, *images, setting, *TINY, "patch_size=[32,32]")
+    run = command(tmp_path, *SHORT, f"data.root={folders}", setting, *TINY, "patch_size=[32,32]", bare=True)
     assert not (run / "plan.yaml").exists()
+
+
+@pytest.mark.parametrize("images", [SHORT, BUILT_IN])
+def test_a_bare_command_is_planned_on_built_in_cells_too(folders, tmp_path, images):
+    root = [] if images is BUILT_IN else [f"data.root={folders}"]
+    run = command(tmp_path, *images, *root, *TINY, "patch_size=[32,32]", bare=True)
+    assert yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["settings"]["network.upsampling"] == "linear"
+    assert OmegaConf.load(run / "config.yaml").network.upsampling == "linear"
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_the_width_is_measured_with_the_channels_of_the_images(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    for role in ("source", "target"):
+        (tmp_path / "images" / role).mkdir(parents=True)
+    for index in range(6):
+        image = rng.integers(0, 1000, (channels, 32, 32)).astype(np.uint16)
+        for role in ("source", "target"):
+            tifffile.imwrite(tmp_path / "images" / role / f"{index}.tif", image, metadata={"axes": "CYX"})
+    given = ["data.steps_per_epoch=1", "network.depth=1", "batch_size=2", "data.axes=CYX"]
+    run = command(tmp_path, "task=restoration", f"data.root={tmp_path}/images", *SHORT, *given, bare=True)
+    config = OmegaConf.load(run / "config.yaml")
+    assert (config.in_channels, config.out_channels, config.network.residual) == (channels, channels, True)
+    assert "s a step here" in yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"]
+
+
+def test_a_saved_configuration_of_a_planned_run_is_trained_again_as_it_is(folders, im2im, tmp_path):
+    run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *TINY)
+    again = command(tmp_path, "-cp", str(run), "-cn", "config", bare=True)
+    first, second = (OmegaConf.load(one / "config.yaml") for one in (run, again))
+    assert not (again / "plan.yaml").exists()
+    assert (second.patch_size, second.network.upsampling, second.plan) == (first.patch_size, "linear", {})
+
+
+@pytest.mark.parametrize(("key", "value"), [("mode._target_", "im2im.stages.evaluate.evaluate"), ("run", "outputs/run"), ("plan", {})])
+def test_only_new_trainings_are_planned(key, value):
+    cfg = copy.deepcopy(composed("data=folders", "data.root=."))
+    assert is_planned(cfg, (), {"framework": "fcn"})
+    OmegaConf.update(cfg, key, value, merge=False)
+    assert not is_planned(cfg, (), {"framework": "fcn"})
 
 
 def test_a_training_from_other_weights_keeps_their_network_and_plans_all_else(folders, im2im):
