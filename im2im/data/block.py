@@ -1,4 +1,4 @@
-"""A single training image in two parts: a block at its end for validation, the rest for training."""
+"""Few training images in two parts each: a block at the end for validation, the rest for training."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from im2im.io.pair import Pair
 from im2im.io.splits import group_key
 
 ROLES = ("source", "target", "cost_map")
+HALF, THIRD = 1 / 2, 1 / 3  # of the axis of a single image, and of one of several, that a block may take
 
 
 class Block:
@@ -39,15 +40,36 @@ class Block:
         train = [pair for pair in pairs if pair.split == "train"]
         if not self.fraction or not _single(train) or any(pair.split == "val" for pair in pairs):
             return pairs
+        return self._divided(pairs, opened, HALF, fewest=len(train))
+
+    def hold_out_of_each(self, pairs: list[Pair], opened: Callable[[Pair], Iterable[Entry]]) -> list[Pair]:
+        """Let a block of each training image that is large enough serve validation, instead of the whole images that were drawn.
+
+        Args:
+            pairs: With their splits.
+            opened: Opens a pair as a whole.
+
+        Returns:
+            The pairs, of which none serves validation as a whole; as they are where more than half of them are shorter than three blocks.
+        """
+        whole = [replace(pair, split="train") if pair.split == "val" else pair for pair in pairs]
+        count = sum(pair.split == "train" for pair in whole)
+        divided = self._divided(whole, opened, THIRD, fewest=(count + 1) // 2) if self.fraction else whole
+        return pairs if divided is whole else divided
+
+    def _divided(self, pairs: list[Pair], opened: Callable[[Pair], Iterable[Entry]], most: float, fewest: int) -> list[Pair]:
+        """Divide the training images of which a block takes such a share at most; none where fewer images are that large."""
         try:
-            entries = [entry for pair in train for entry in opened(pair)]
+            entries = {id(pair): list(opened(pair)) for pair in pairs if pair.split == "train"}
         except (OSError, ValueError):
             return pairs  # what is wrong is said where the images are used
-        if not all(self._place(image) for entry in entries for image in _images(entry).values()):
+        large = {key: found for key, found in entries.items() if all(self._fits(one, most) for one in found)}
+        if len(large) < fewest:
             return pairs
-        described = {split: self._describe(entries, split) for split in ("train", "val")}
-        divided = [replace(pair, part=described["train"]) if pair.split == "train" else pair for pair in pairs]
-        return [*divided, *(replace(pair, split="val", part=described["val"]) for pair in train)]
+        divided = [pair for pair in pairs if id(pair) in large]
+        rest = {id(pair): replace(pair, part=self._describe(large[id(pair)], "train")) for pair in divided}
+        blocks = [replace(pair, split="val", part=self._describe(large[id(pair)], "val")) for pair in divided]
+        return [*(rest.get(id(pair), pair) for pair in pairs), *blocks]
 
     def cut(self, entry: Entry, split: str | None) -> Entry:
         """Give the part of an entry that serves "train" or "val"; nothing is read."""
@@ -63,18 +85,21 @@ class Block:
             self._cut[key] = replace(image, shape=(t, c, z, y, x), load=Shifted(image, axis, start), part=part)
         return self._cut[key]
 
-    def _place(self, image: Image) -> tuple[int, int] | None:
-        """Give the axis of TCZYX that is divided, and where the block begins; None where the image is too small."""
+    def _fits(self, entry: Entry, most: float) -> bool:
+        """Tell whether the block takes such a share of the axis at most, in all images of an entry."""
+        placed = [(image, *self._place(image)) for image in _images(entry).values()]
+        return all(image.shape[axis] - start <= most * image.shape[axis] for image, axis, start in placed)
+
+    def _place(self, image: Image) -> tuple[int, int]:
+        """Give the axis of TCZYX that is divided, and where the block begins."""
         axis = 3 if image.shape[3] >= image.shape[4] else 4
-        length = max(round(self.fraction * image.shape[axis]), self.patch_size[axis - 5])
-        return (axis, image.shape[axis] - length) if 2 * length <= image.shape[axis] else None
+        return axis, image.shape[axis] - max(round(self.fraction * image.shape[axis]), self.patch_size[axis - 5])
 
     def _bounds(self, image: Image, split: str | None) -> tuple[int, int, int]:
         """Give the axis, and from where to where the part reaches."""
-        place = self._place(image)
-        if place is None:
+        axis, start = self._place(image)
+        if 2 * start < image.shape[axis]:
             raise ValueError(f"{image.path} is too small for a block of its own, got {image.shape} (TCZYX); set data.validation_block=0")
-        axis, start = place
         return (axis, start, image.shape[axis]) if split == "val" else (axis, 0, start)
 
     def _describe(self, entries: Sequence[Entry], split: str) -> str:

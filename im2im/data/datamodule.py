@@ -81,9 +81,11 @@ class ImageData(pl.LightningDataModule):
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """All pairs with their splits; a block of a single training image is a validation pair of its own."""
+        """All pairs with their splits; the block of a training image that serves validation is a pair of its own."""
         pairs = self.images.pairs(self.evaluating)
-        return self._block.hold_out(pairs, lambda pair: self.images.open(pair, self.source, self.target))
+        several = self.sampling.validation_blocks and self.images.draws_validation()
+        divide = self._block.hold_out_of_each if several else self._block.hold_out
+        return divide(pairs, lambda pair: self.images.open(pair, self.source, self.target))
 
     def entries(self, split: str) -> list[Entry]:
         """Open the images of a split and fit their normalization; done once.
@@ -96,12 +98,9 @@ class ImageData(pl.LightningDataModule):
             for entry in opened:
                 check_wanted(entry, self._wanted)
                 check_alike(entry, opened[0])
-            if split == "val" and any(pair.part for pair in self.pairs):  # one image: its two parts are normalized alike
-                rest = self.entries("train")
-                opened = [
-                    replace(one, source_scale=two.source_scale, target_scale=two.target_scale)
-                    for one, two in zip(opened, rest, strict=True)
-                ]
+            if split == "val" and any(pair.part for pair in self.pairs):  # both parts of an image are normalized alike
+                rest = {entry.name: entry for entry in self.entries("train")}
+                opened = [replace(rest[one.name], source=one.source, target=one.target, cost_map=one.cost_map) for one in opened]
             if split == "train":
                 check_ratios([entry.source for entry in opened], self.source.spatial_dims)
             keep = gigabytes(opened) <= self._memory_left and not (split == "train" and self._partial)
@@ -244,6 +243,6 @@ class ImageData(pl.LightningDataModule):
         """Write which file serves which stage to splits.csv, and say how many."""
         counts = Counter(str(pair.split) for pair in self.pairs)
         log.info("images: %s", ", ".join(f"{counts[name]} {name}" for name in SPLITS if counts[name]))
-        for part in dict.fromkeys(pair.part for pair in self.pairs if pair.part and pair.split == "val"):
-            log.info("validation looks at %s of the training image, which training never sees", part)
+        if blocks := dict.fromkeys(f"{pair.part} of {pair.name}" for pair in self.pairs if pair.part and pair.split == "val"):
+            log.info("validation looks at %s, which training never sees", ", ".join(blocks))
         write_splits(self.pairs, folder / "splits.csv")

@@ -56,6 +56,10 @@ class Images(Protocol):
         """List all pairs, each with its split; when evaluating, data without a test split are all test."""
         ...
 
+    def draws_validation(self) -> bool:
+        """Tell whether images for validation are drawn from those for training."""
+        ...
+
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open one pair as one entry per scene and time point."""
         ...
@@ -95,6 +99,10 @@ class Files:
         if evaluating:
             return as_test(pairs)
         return split(pairs, self.seed, self.fractions) if self.splits is None else keep_splits(pairs, self.splits)
+
+    def draws_validation(self) -> bool:
+        """Tell whether images for validation are drawn from those for training."""
+        return all(pair.split != "val" for pair in (self.layout() if self.splits is None else self.pairs()))
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open the files of one pair, see :func:`open_pair`."""
@@ -140,6 +148,10 @@ class Synthetic:
             Pair(name, Path(f"{name}.tif"), Path(f"{name}.tif"), split=part, matched=not (self.unpaired and part == "train"))
             for name, part in zip(names, splits, strict=True)
         ]
+
+    def draws_validation(self) -> bool:
+        """Tell whether images for validation are drawn from those for training; simulated ones are counted."""
+        return False
 
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Simulate one pair."""

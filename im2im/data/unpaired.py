@@ -52,6 +52,10 @@ class UnpairedFiles:
         sources, targets = ([replace(one, split=split[one.source]) for one in role if one.source in split] for role in (sources, targets))
         return side_by_side(sources, targets, self.match)
 
+    def draws_validation(self) -> bool:
+        """Tell whether images for validation are drawn from those for training: those that match are, and are never divided."""
+        return False
+
     def open(self, pair: Pair, source: Side, target: Side) -> Iterator[Entry]:
         """Open one pair; scenes and time points of unmatched files stand beside each other, the fewer ones repeated.
 

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from im2im.planning.situation import Part, Situation
+from im2im.planning.situation import PASSES, STEPS, Part, Situation
 
 FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
+OFTEN = 100  # times that a training sees each pixel, from which on it learns them by heart
+BLOCKS = 6  # images, below which a whole one is too much to hold out
 RARE = 0.05  # share of the pixels below which a class is rare
 SPARSE = 0.15  # share of the pixels below which objects have patches around them
 WHOLE_EPOCHS = {"data.foreground", "data.fraction_per_epoch"}  # keys that exclude patches around objects
@@ -22,14 +24,12 @@ VALIDATED = {2: 64, 3: 16}  # patches of one validation
 EPOCH = {2: 100, 3: 25}  # fewest steps of an epoch
 FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
 SHARE = 0.1  # of the time that validation may take
-STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
 GAN_STEPS = 6000
 WORTH = {"intensities": 3500, "classes": 1000, "objects": 1000}  # steps below which a narrower network is better than fewer steps
 GAN_WORTH = 700
 PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
 WIDTHS = (8, 16, 32)  # channels of the first level
 RISE = 1.4  # times as long takes a step of twice the width, at least
-PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 
 
 def patches(at: Situation) -> Part:
@@ -154,7 +154,8 @@ def augmentation(at: Situation) -> Part | None:
     if at.adversarial or at.dims == 3:
         return None
     if at.kind == "intensities" and at.images >= VERY_FEW:
-        return None if at.alike else Part("augmentation", {"augmentation": "contrast"}, "contrast differs between recordings")
+        chosen, why = ("strong", f"sees each pixel {at.passes:.0f} times") if at.passes >= OFTEN else ("contrast", "it differs")
+        return None if at.alike else Part("augmentation", {"augmentation": chosen}, why)
     if at.images < FEW:
         chosen = "strong" if at.kind == "classes" else "rotations"
         return Part("augmentation", {"augmentation": chosen}, f"{at.images} training images")
@@ -206,6 +207,17 @@ def objects(at: Situation) -> Part | None:
     )
 
 
+def validation(at: Situation) -> Part | None:
+    """Choose what is held out of very few images that are large enough."""
+    count = at.images + at.facts["images"].get("val", 0)
+    if at.images == 1 or count >= BLOCKS or not at.facts.get("drawn"):
+        return None
+    large = [3 * max(at.settings["patch_size"][-2:]) <= max(size[-2:]) for size in at.facts["sizes"]]
+    if 2 * sum(large) < len(large):
+        return None
+    return Part("validation", {"data.validation_blocks": True}, f"each of {count} images may be the only one of its kind")
+
+
 def length(at: Situation) -> Part:
     """Choose the length of an epoch and of the training."""
     limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
@@ -232,5 +244,6 @@ RULES: tuple[Callable[[Situation], Part | None], ...] = (
     optimization,
     discriminator,
     objects,
+    validation,
     length,
 )

@@ -1,11 +1,14 @@
 """What rules look at, and what each of them gives."""
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 FLAT = 3.0  # times as far between planes as between pixels: anisotropic
 ALIKE = 0.5  # correlation of source and target above which a residual path helps
+STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
+PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 ADVERSARIAL = ("pix2pix", "pix2pixhd", "cyclegan")  # frameworks
 
 
@@ -65,6 +68,21 @@ class Situation:
     def images(self) -> int:
         """Number of training images."""
         return int(self.facts["images"].get("train", 0))
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Measured, for the network chosen before; None where no width was measured."""
+        rest = dict(self.settings)
+        width = rest.pop("network.channels", None)
+        return None if self.measure is None or width is None else PASSES.get(self.framework, 1) * self.measure(rest)(width)
+
+    @property
+    def passes(self) -> float:
+        """How often a training sees each pixel of its images: by the time and the cost of a step, else by the usual number of steps."""
+        seconds = self.seconds_per_step
+        steps = self.seconds / seconds if self.seconds and seconds else STEPS[self.dims]
+        seen = steps * self.settings["batch_size"] * math.prod(self.settings["patch_size"])
+        return seen / (self.images * math.prod(self.facts["size"]))
 
     @property
     def rarest(self) -> float:
