@@ -11,7 +11,7 @@ from im2im.frameworks.base import Framework
 from im2im.report.notation import LABELS
 from im2im.stages.candidates import Setting, Weights
 
-MARGIN = 0.002  # gain from which a choice is changed, of metrics whose best value is 1
+MARGIN = 0.004  # gain from which a choice is changed, relative to what is missing to 1, of metrics whose best value that is
 RELATIVE_MARGIN = 0.01  # the same of all other metrics, relative to the score
 ALONE = 5  # times the margin, where a single image has a score and its noise is not known
 CHANCE = 0.05  # score of a metric whose best value is 1 that does not differ from chance
@@ -90,7 +90,8 @@ class Trial:
         if not compared.any() or (bounded and scores[compared].mean() < CHANCE):
             return 0.0
         gains = gains[compared]
-        margin = factor * (MARGIN if bounded else RELATIVE_MARGIN * abs(self.scores[compared].mean()))
+        before = self.scores[compared].mean()
+        margin = factor * (MARGIN * (1 - before) if bounded else RELATIVE_MARGIN * abs(before))
         least = max(margin, gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else ALONE * margin
         return float(gains.mean()) if gains.mean() > least else 0.0
 

@@ -113,7 +113,7 @@ def test_a_key_that_was_given_is_left_alone(fixed, tmp_path):
 def test_a_gain_below_the_margin_changes_nothing(tmp_path, monkeypatch):
     framework = segmentation(bias=logit(0.8))
     before = select(framework, tmp_path)[0]["task.threshold"]
-    monkeypatch.setattr("im2im.stages.choosing.MARGIN", 1.01 * before.gain)
+    monkeypatch.setattr("im2im.stages.choosing.MARGIN", 1.01 * before.gain / (1 - before.tried[0][1]))
     framework = segmentation(bias=logit(0.8))
     choices, written = select(framework, tmp_path)
     assert framework.task.threshold == choices["task.threshold"].chosen == 0.5
@@ -335,6 +335,12 @@ def test_a_gain_must_exceed_its_noise(gains, enough):
 def test_a_gain_that_costs_more_must_be_larger():
     assert tried([0.503, 0.503], [0.5, 0.5]) == pytest.approx(0.003)
     assert tried([0.503, 0.503], [0.5, 0.5], factor=2) == 0
+
+
+def test_a_good_score_is_improved_by_a_small_gain():
+    assert tried([0.9922, 0.9921], [0.9916, 0.9916], metric="pearson", factor=2) == pytest.approx(0.00055)
+    assert tried([0.99164, 0.99164], [0.9916, 0.9916], metric="pearson", factor=2) == 0
+    assert tried([0.9922], [0.9916], metric="pearson", factor=2) == pytest.approx(0.0006)  # .4 % of .0084, ten times
 
 
 def test_scores_at_chance_choose_nothing():
