@@ -14,7 +14,6 @@ from im2im.data.side import Side
 from im2im.io.store import Store
 
 CELLS = 4096  # of a grid, at most about
-LEVELS = 255  # a share is a whole number of so many parts
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,13 @@ def _around(start: int, edge: int, size: int, patch: int, rng: np.random.Generat
 def densities(entry: Entry, target: Side, patch_size: tuple[int, ...], store: Store) -> tuple[Density, Density]:
     """Give where foreground is, and where pixels are included, in cells that fit into a patch.
 
-    Foreground are the labels above 0, or what is brighter than the threshold of Otsu ("A threshold selection method from gray-level
-    histograms", 1979), in any channel of the target; pixels whose cost map is 0 count for neither.
+    Foreground are the labels above 0, each of them with the same share, or what is brighter than the threshold of Otsu ("A threshold
+    selection method from gray-level histograms", 1979), in any channel of the target; pixels whose cost map is 0 count for neither.
     """
     shape = target.spatial_shape(entry.target)
     edge = max(1, math.ceil((math.prod(shape) / CELLS) ** (1 / len(shape))))
     edges = [min(edge, length, patch) for length, patch in zip(shape, patch_size, strict=True)]
-    what = f"foreground and included pixels in cells of {edges}, labels: {target.labels}, by {target.reader}"
+    what = f"labels of equal shares and included pixels in cells of {edges}, labels: {target.labels}, by {target.reader}"
     fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target, edges))
     foreground, included = (Density(tuple(fact["edges"]), np.array(fact[name], np.float64)) for name in ("foreground", "included"))
     return foreground, included
@@ -77,11 +76,18 @@ def densities(entry: Entry, target: Side, patch_size: tuple[int, ...], store: St
 
 def _find(entry: Entry, target: Side, edges: list[int]) -> dict[str, Any]:
     image = target.array(entry.target, time=entry.time)
-    bright = np.any([channel > (0 if target.labels else _threshold(channel)) for channel in image], axis=0)
-    included = np.ones(bright.shape, bool)
+    included = np.ones(image.shape[1:], bool)
     if entry.cost_map is not None:
         included = target.array(entry.cost_map, time=entry.time)[0] > 0
-    return {"edges": edges, "foreground": _shares(bright & included, edges), "included": _shares(included, edges)}
+    weights = sum(_equal(channel) if target.labels else channel > _threshold(channel) for channel in image)
+    return {"edges": edges, "foreground": _shares(weights * included, edges), "included": _shares(included, edges)}
+
+
+def _equal(labels: np.ndarray) -> np.ndarray:
+    """Weigh the pixels of labels above 0 so that each label has the same share: the rarest class, or the smallest object, has 1."""
+    found, counts = np.unique(labels, return_counts=True)
+    weights = np.where(found > 0, counts[found > 0].min(initial=labels.size) / counts, 0)
+    return weights[np.searchsorted(found, labels)]
 
 
 def _threshold(image: np.ndarray) -> float:
@@ -89,11 +95,11 @@ def _threshold(image: np.ndarray) -> float:
     return float(threshold_otsu(finite)) if finite.size and finite.min() < finite.max() else math.inf
 
 
-def _shares(mask: np.ndarray, edges: list[int]) -> list[Any]:
-    """Count in each cell, in parts of its pixels, rounded up so that no pixel is lost."""
-    count, size = mask.astype(np.int64), np.ones((1,) * mask.ndim, np.int64)
-    for axis, (edge, length) in enumerate(zip(edges, mask.shape, strict=True)):
+def _shares(weights: np.ndarray, edges: list[int]) -> list[Any]:
+    """Give the mean of each cell to four digits, more than 0 wherever a pixel is."""
+    total, size = weights.astype(np.float64), np.ones((1,) * weights.ndim, np.int64)
+    for axis, (edge, length) in enumerate(zip(edges, weights.shape, strict=True)):
         starts = np.arange(0, length, edge)
-        count = np.add.reduceat(count, starts, axis=axis)
-        size = size * np.expand_dims(np.diff(starts, append=length), [other for other in range(mask.ndim) if other != axis])
-    return (-(-count * LEVELS // size)).tolist()
+        total = np.add.reduceat(total, starts, axis=axis)
+        size = size * np.expand_dims(np.diff(starts, append=length), [other for other in range(weights.ndim) if other != axis])
+    return np.vectorize(lambda share: float(f"{share:.4g}"), otypes=[float])(total / size).tolist()

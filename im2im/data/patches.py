@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from im2im.data.epochs import ByArea, in_turn
-from im2im.data.foreground import LEVELS, Density, densities
+from im2im.data.foreground import Density, densities
 from im2im.data.index import Entry
 from im2im.data.side import Side
 from im2im.io.store import Store
@@ -106,7 +106,7 @@ class RandomPlan:
     def _area(self, entry: Entry, found: tuple[Density, Density] | None) -> float:
         """Count the pixels of an image that are not excluded."""
         pixels = math.prod(entry.source.shape[5 - len(self.sampling.patch_size) :])
-        return pixels if found is None else pixels * float(found[1].shares.mean()) / LEVELS
+        return pixels if found is None else pixels * float(found[1].shares.mean())
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Sampling:
         validation_patches: Patches of each validation image, the same ones each time.
         places: Chooses where training patches lie.
         fraction_per_epoch: Share of the training images that an epoch takes, others in each until all were seen.
-        foreground: Share of the patches that are drawn where the target has objects, or is bright, in proportion to their area.
+        foreground: Share of the patches that are drawn where the target has labels, each of them as often, or is bright.
         steps_per_epoch: Batches of an epoch, the same in every process; images are then drawn in proportion to their area. None: an epoch
             has ``patches_per_image`` of each image.
         validation_limit: Patches of one validation at most, spread evenly over its images; None for no limit.

@@ -44,9 +44,9 @@ def patches(at: Situation) -> Part:
     if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
-    if at.kind == "classes" and at.paired and 0 < at.facts["foreground"] < RARE:
+    if at.paired and 0 < (rare := at.rarest(foreground=True)) < RARE:
         settings["data.foreground"] = 0.5
-        why += f", half of them on the foreground: it covers {at.facts['foreground']:.1%} of the image"
+        why += f", half of them around each class as often: the rarest covers {rare:.1%} of the image"
     return Part("patches", settings, why)
 
 
@@ -141,9 +141,9 @@ def loss(at: Situation) -> Part | None:
     if at.kind == "intensities":
         return Part("loss", {"criterion": "mse_correlation"}, "squared error and correlation")
     settings: dict[str, Any] = {"criterion": "dice_cross_entropy"}
-    if at.rarest < RARE:
+    if at.rarest() < RARE:
         settings["criterion.criteria.dice.whole_batch"] = True
-        return Part("loss", settings, f"Dice over whole batches: the rarest class has {at.rarest:.1%} of the pixels")
+        return Part("loss", settings, f"Dice over whole batches: the rarest class has {at.rarest():.1%} of the pixels")
     return Part("loss", settings, "Dice and cross entropy")
 
 

@@ -84,13 +84,13 @@ class Situation:
         seen = steps * self.settings["batch_size"] * math.prod(self.settings["patch_size"])
         return seen / (self.images * math.prod(self.facts["size"]))
 
-    @property
-    def rarest(self) -> float:
-        """Share of the pixels that the rarest class has; 1 where that is not known."""
+    def rarest(self, foreground: bool = False) -> float:
+        """Give the share of the pixels that the rarest class has, or the rarest of foreground; 1 where that is not known."""
         if self.kind != "classes":
             return 1.0
-        foreground = float(self.facts["foreground"])
-        return min(self.facts.get("classes", {}).values(), default=1.0) if self.classes > 2 else min(foreground, 1 - foreground)
+        covered = float(self.facts["foreground"])
+        shares = self.facts.get("classes", {}) if self.classes > 2 else {0: 1 - covered, 1: covered}
+        return min((share for label, share in shares.items() if label > 0 or not foreground), default=1.0)
 
     @property
     def plane_distance(self) -> float:

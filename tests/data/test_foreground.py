@@ -35,7 +35,7 @@ def test_shares_are_those_of_cells():
     foreground, included = densities(entry(labels), side(labels=True), labels.shape, Store())
     assert foreground.edges == (1, 1)
     assert (foreground.shares > 0).tolist() == (labels > 0).tolist()
-    assert (included.shares == 255).all()
+    assert (included.shares == 1).all()
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (20, 300, 500), (1, 9000)])
@@ -45,6 +45,15 @@ def test_a_grid_is_coarse_and_loses_no_pixel(shape):
     foreground, _ = densities(entry(labels), side(len(shape), labels=True), shape, Store())
     assert foreground.shares.size <= 1.3 * CELLS
     assert np.flatnonzero(foreground.shares).tolist() == [foreground.shares.size - 1]
+
+
+def test_each_class_has_the_same_share_however_rare_it_is():
+    labels = np.zeros((60, 60), np.uint8)
+    labels[:30], labels[59, 59] = 1, 4
+    foreground, _ = densities(entry(labels), side(labels=True), labels.shape, Store())
+    assert foreground.shares[labels == 1].sum() == pytest.approx(foreground.shares[labels == 4].sum(), rel=1e-3)
+    drawn = regions([entry(labels)], 1000, labels=True, foreground=1.0)
+    assert np.mean([labels[region].max() == 4 for region in drawn]) == pytest.approx(0.5, abs=0.06)
 
 
 def test_bright_pixels_are_the_foreground_of_an_image_of_intensities():

@@ -12,6 +12,10 @@ def classes(**facts):
     return {"kind": "classes", "facts": {**CELLS, **facts}, "network": "unet"}
 
 
+def of_three(rarest):
+    return {**classes(classes={0: 0.5, 1: 0.5 - rarest, 2: rarest}), "classes": 3}
+
+
 def objects(dims=2, **facts):
     return {"kind": "objects", "facts": {**CELLS, **facts}, "dims": dims, **EMBEDSEG}
 
@@ -37,6 +41,7 @@ def alike(similarity):
     [
         (PLACES, objects(foreground=0.149), "im2im.data.objects.AroundObjects", objects(foreground=0.151), None),
         (FOREGROUND, classes(foreground=0.049), 0.5, classes(foreground=0.051), None),
+        (FOREGROUND, of_three(0.051), None, of_three(0.049), 0.5),
         (FOREGROUND, classes(foreground=0.0), None, classes(foreground=0.001), 0.5),
         (BATCH_DICE, classes(foreground=0.049), True, classes(foreground=0.051), None),
         (BATCH_DICE, classes(foreground=0.949), None, classes(foreground=0.951), True),  # the background is rare
