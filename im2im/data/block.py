@@ -40,7 +40,7 @@ class Block:
         train = [pair for pair in pairs if pair.split == "train"]
         if not self.fraction or not _single(train) or any(pair.split == "val" for pair in pairs):
             return pairs
-        return self._divided(pairs, opened, HALF, fewest=len(train))
+        return self._divided(pairs, opened, HALF, fewest=len(train)) or pairs
 
     def hold_out_of_each(self, pairs: list[Pair], opened: Callable[[Pair], Iterable[Entry]]) -> list[Pair]:
         """Let a block of each training image that is large enough serve validation, instead of the whole images that were drawn.
@@ -54,22 +54,20 @@ class Block:
         """
         whole = [replace(pair, split="train") if pair.split == "val" else pair for pair in pairs]
         count = sum(pair.split == "train" for pair in whole)
-        divided = self._divided(whole, opened, THIRD, fewest=(count + 1) // 2) if self.fraction else whole
-        return pairs if divided is whole else divided
+        return (self.fraction and self._divided(whole, opened, THIRD, fewest=(count + 1) // 2)) or pairs
 
-    def _divided(self, pairs: list[Pair], opened: Callable[[Pair], Iterable[Entry]], most: float, fewest: int) -> list[Pair]:
-        """Divide the training images of which a block takes such a share at most; none where fewer images are that large."""
+    def _divided(self, pairs: Sequence[Pair], opened: Callable[[Pair], Iterable[Entry]], most: float, fewest: int) -> list[Pair] | None:
+        """Divide the training images of which a block takes such a share at most; None where fewer images are that large."""
         try:
-            entries = {id(pair): list(opened(pair)) for pair in pairs if pair.split == "train"}
+            entries = {pair: list(opened(pair)) for pair in pairs if pair.split == "train"}
         except (OSError, ValueError):
-            return pairs  # what is wrong is said where the images are used
-        large = {key: found for key, found in entries.items() if all(self._fits(one, most) for one in found)}
+            return None  # what is wrong is said where the images are used
+        large = {pair: found for pair, found in entries.items() if all(self._fits(one, most) for one in found)}
         if len(large) < fewest:
-            return pairs
-        divided = [pair for pair in pairs if id(pair) in large]
-        rest = {id(pair): replace(pair, part=self._describe(large[id(pair)], "train")) for pair in divided}
-        blocks = [replace(pair, split="val", part=self._describe(large[id(pair)], "val")) for pair in divided]
-        return [*(rest.get(id(pair), pair) for pair in pairs), *blocks]
+            return None
+        rest = {pair: replace(pair, part=self._describe(found, "train")) for pair, found in large.items()}
+        blocks = [replace(pair, split="val", part=self._describe(found, "val")) for pair, found in large.items()]
+        return [*(rest.get(pair, pair) for pair in pairs), *blocks]
 
     def cut(self, entry: Entry, split: str | None) -> Entry:
         """Give the part of an entry that serves "train" or "val"; nothing is read."""

@@ -83,7 +83,7 @@ class ImageData(pl.LightningDataModule):
     def pairs(self) -> list[Pair]:
         """All pairs with their splits; the block of a training image that serves validation is a pair of its own."""
         pairs = self.images.pairs(self.evaluating)
-        several = self.sampling.validation_blocks and self.images.draws_validation()
+        several = self.sampling.divide_each and not self.evaluating and self.images.draws_validation()
         divide = self._block.hold_out_of_each if several else self._block.hold_out
         return divide(pairs, lambda pair: self.images.open(pair, self.source, self.target))
 

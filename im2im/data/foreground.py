@@ -79,8 +79,11 @@ def _find(entry: Entry, target: Side, edges: list[int]) -> dict[str, Any]:
     included = np.ones(image.shape[1:], bool)
     if entry.cost_map is not None:
         included = target.array(entry.cost_map, time=entry.time)[0] > 0
-    weights = sum(_equal(channel) if target.labels else channel > _threshold(channel) for channel in image)
-    return {"edges": edges, "foreground": _shares(weights * included, edges), "included": _shares(included, edges)}
+    if target.labels:
+        foreground = np.sum([_equal(np.where(included, channel, 0)) for channel in image], axis=0)
+    else:
+        foreground = np.any([channel > _threshold(channel) for channel in image], axis=0) & included
+    return {"edges": edges, "foreground": _shares(foreground, edges), "included": _shares(included, edges)}
 
 
 def _equal(labels: np.ndarray) -> np.ndarray:

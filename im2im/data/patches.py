@@ -125,7 +125,7 @@ class Sampling:
             has ``patches_per_image`` of each image.
         validation_limit: Patches of one validation at most, spread evenly over its images; None for no limit.
         validation_block: Share of a single training image that is held out for validation; 0 holds none out.
-        validation_blocks: Hold out such a block of each training image that is large enough, rather than whole images.
+        divide_each: Hold out such a block of each training image that is large enough, rather than whole images.
     """
 
     patch_size: tuple[int, ...]
@@ -138,7 +138,7 @@ class Sampling:
     steps_per_epoch: int | None = None
     validation_limit: int | None = None
     validation_block: float = 0.0
-    validation_blocks: bool = False
+    divide_each: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no size, and numbers below one."""

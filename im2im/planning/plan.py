@@ -82,7 +82,8 @@ def make_plan(situation: Situation, choices: Mapping[str, str]) -> Plan:
             continue
         if settings := untouched(part.settings, situation.given, choices):
             parts.append(replace(part, settings=settings))
-            situation = replace(situation, settings={**situation.settings, **settings})
+            known = {**situation.settings, **settings}
+            situation = replace(situation, settings=known, step_seconds=part.step_seconds or situation.step_seconds)
     return Plan(parts, situation.facts)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 FLAT = 3.0  # times as far between planes as between pixels: anisotropic
 ALIKE = 0.5  # correlation of source and target above which a residual path helps
+RARE = 0.05  # share of the pixels below which a class is rare
 STEPS = {2: 4000, 3: 3000}  # of a training whose end nobody gave
-PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 ADVERSARIAL = ("pix2pix", "pix2pixhd", "cyclegan")  # frameworks
 
 
@@ -20,11 +20,13 @@ class Part:
         name: What it is about.
         settings: Values by key; the key of a group has no dot.
         reason: Why.
+        step_seconds: Of the network that it chose, measured; None where none was.
     """
 
     name: str
     settings: dict[str, Any]
     reason: str
+    step_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Situation:
         classes: How many there are; all values above 0 of a target are one class where there are two.
         seconds: Of the training, where ``max_time`` gives them.
         measure: Gives for settings so far the function from a width to the seconds of a forward and backward pass of a batch.
+        step_seconds: Of the network that a rule before has chosen, see :class:`Part`.
         settings: Of the rules before, and of what somebody gave the sizes of patches, batches, epochs and the training.
     """
 
@@ -57,6 +60,7 @@ class Situation:
     classes: int = 0
     seconds: float | None = None
     measure: Callable[[Mapping[str, Any]], Callable[[int], float]] | None = None
+    step_seconds: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,17 +74,9 @@ class Situation:
         return int(self.facts["images"].get("train", 0))
 
     @property
-    def seconds_per_step(self) -> float | None:
-        """Measured, for the network chosen before; None where no width was measured."""
-        rest = dict(self.settings)
-        width = rest.pop("network.channels", None)
-        return None if self.measure is None or width is None else PASSES.get(self.framework, 1) * self.measure(rest)(width)
-
-    @property
     def passes(self) -> float:
         """How often a training sees each pixel of its images: by the time and the cost of a step, else by the usual number of steps."""
-        seconds = self.seconds_per_step
-        steps = self.seconds / seconds if self.seconds and seconds else STEPS[self.dims]
+        steps = self.seconds / self.step_seconds if self.seconds and self.step_seconds else STEPS[self.dims]
         seen = steps * self.settings["batch_size"] * math.prod(self.settings["patch_size"])
         return seen / (self.images * math.prod(self.facts["size"]))
 

@@ -176,7 +176,7 @@ def several(tmp_path, shapes, given=(), normalization=Identity()):
                 tifffile.imwrite(tmp_path / part / role / f"{name}.tif", coordinates(shape), metadata={"axes": "YX"})
     images = Files(Folders(tmp_path), {"val": 0.2, "test": 0.0})
     data = data_of(images, normalization=normalization)
-    data.sampling = replace(data.sampling, validation_blocks=True)
+    data.sampling = replace(data.sampling, divide_each=True)
     return data
 
 
@@ -216,6 +216,13 @@ def test_images_that_are_too_small_for_blocks_are_held_out_as_wholes(tmp_path):
 def test_images_that_are_given_for_validation_stay_so(tmp_path):
     data = several(tmp_path, [(40, 30), (40, 30)], given=("val",))
     assert splits(data) == [("a", "train", None), ("a", "val", None), ("b", "train", None)]
+
+
+def test_evaluation_sees_the_whole_of_several_images(tmp_path):
+    data = several(tmp_path, [(40, 30), (30, 60)])
+    data.images = replace(data.images, splits=str(tmp_path / "of_other_images.csv"))  # which evaluation does not look at
+    data.evaluating = True
+    assert splits(data) == [("a", "test", None), ("b", "test", None)]
 
 
 def test_the_table_of_splits_keeps_the_blocks_of_several_images(tmp_path):

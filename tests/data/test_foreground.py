@@ -56,6 +56,15 @@ def test_each_class_has_the_same_share_however_rare_it_is():
     assert np.mean([labels[region].max() == 4 for region in drawn]) == pytest.approx(0.5, abs=0.06)
 
 
+def test_each_class_has_the_same_share_of_what_is_included():
+    labels = np.zeros((20, 20), np.uint8)
+    labels[:10], labels[10:] = 1, 2
+    cost_map = np.ones((20, 20), np.uint8)
+    cost_map[12:] = 0  # a fifth of the second class is left
+    foreground, _ = densities(entry(labels, cost_map), side(labels=True), labels.shape, Store())
+    assert foreground.shares[:10].sum() == pytest.approx(foreground.shares[10:].sum(), rel=1e-3)
+
+
 def test_bright_pixels_are_the_foreground_of_an_image_of_intensities():
     image = np.random.default_rng(0).normal(100, 3, (40, 40)).astype(np.float32)
     image[10:20, 5:9], image[0, 0] = 300, np.nan
