@@ -38,8 +38,8 @@ def fingerprint(
         voxel_size: Micrometres, (Z)YX; from the files unless given.
 
     Returns:
-        "images" of each split, those of training with each time point of a file; "drawn", whether those for validation are drawn from few
-        of them; "axes" of their files, "size" (median, (Z)YX in pixels), "smallest" size and "sizes" of those looked at, "channels",
+        "images" of each split, those of training with each time point of a file; "drawn", whether those for validation are whole ones drawn
+        from few; "axes" of their files, "size" (median, (Z)YX in pixels), "smallest" size and "sizes" of those looked at, "channels",
         "voxel_size" (micrometre), "source" and "target" with type and percentiles; "similarity" of matched intensities (median Pearson
         correlation of the channel means); "plane_distance" of stacks, in lateral pixels (by the size of a voxel, or estimated where that
         is not known); of labels "foreground" (share of the pixels), "classes" (share of each value) and "objects"; "device" and "memory"
@@ -55,7 +55,7 @@ def fingerprint(
     facts: dict[str, Any] = {
         "images": {**Counter(str(pair.split) for pair in data.pairs), "train": len(entries)},
         "axes": entries[0].source.axes,
-        "drawn": len(entries) <= LOOKED_AT and data.images.draws_validation(),  # which lists them anew
+        "drawn": len(entries) <= LOOKED_AT and not any(pair.part for pair in data.pairs) and data.images.draws_validation(),
         "sizes": [list(data.source.spatial_shape(entry.source)) for entry in looked],
         "size": np.median(sizes, axis=0).astype(int).tolist(),
         "smallest": sizes.min(axis=0).tolist(),

@@ -89,7 +89,7 @@ def augmentation(at: Situation) -> Part | None:
         return None if at.alike else _of_recordings(at)
     if at.images < FEW:
         chosen = "strong" if at.kind == "classes" else "rotations"
-        return Part("augmentation", {"augmentation": chosen}, f"{at.images} training images")
+        return Part("augmentation", {"augmentation": chosen}, f"{at.images} training image" + "s" * (at.images > 1))
     return None
 
 

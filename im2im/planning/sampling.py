@@ -80,7 +80,7 @@ def _within(wanted: int, pixels: int, multiple: int = 16) -> int:
 def validation(at: Situation) -> Part | None:
     """Choose what is held out of very few images that are large enough."""
     count = at.images + at.facts["images"].get("val", 0)
-    if at.images == 1 or count >= BLOCKS or not at.facts.get("drawn") or any(key.startswith(HELD_OUT) for key in at.given):
+    if count == 1 or count >= BLOCKS or not at.facts.get("drawn") or any(key.startswith(HELD_OUT) for key in at.given):
         return None
     large = [3 * max(at.settings["patch_size"][-2:]) <= max(size[-2:]) for size in at.facts["sizes"]]
     if 2 * sum(large) < len(large):

@@ -218,6 +218,14 @@ def test_images_that_are_given_for_validation_stay_so(tmp_path):
     assert splits(data) == [("a", "train", None), ("a", "val", None), ("b", "train", None)]
 
 
+def test_images_that_a_kept_table_gives_for_validation_stay_so(tmp_path):
+    data = several(tmp_path / "images", [(40, 30), (40, 30)])
+    rows = [f"{split},{name},{tmp_path / 'images' / 'train' / 'source' / name}.tif" for split, name in (("train", "a"), ("val", "b"))]
+    (tmp_path / "splits.csv").write_text("\n".join(("split,name,source", *rows)))
+    data.images = replace(data.images, splits=str(tmp_path / "splits.csv"))
+    assert splits(data) == [("a", "train", None), ("b", "val", None)]
+
+
 def test_evaluation_sees_the_whole_of_several_images(tmp_path):
     data = several(tmp_path, [(40, 30), (30, 60)])
     data.images = replace(data.images, splits=str(tmp_path / "of_other_images.csv"))  # which evaluation does not look at

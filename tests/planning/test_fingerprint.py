@@ -16,6 +16,25 @@ def described(root, images, *settings, **others):
     return fingerprint(build(config.data.module), **others)
 
 
+def plain(count):
+    return [dict.fromkeys(("source", "target"), np.ones((32, 32), np.uint8))] * count
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(2, True), (8, True), (9, False)])
+def test_images_for_validation_are_drawn_from_few(tmp_path, count, drawn):
+    assert described(tmp_path, plain(count))["drawn"] is drawn
+
+
+def test_images_for_validation_that_are_given_are_not_drawn(tmp_path):
+    described(tmp_path / "val", plain(1))
+    assert described(tmp_path / "train", plain(2), f"data.root={tmp_path}")["drawn"] is False
+
+
+def test_a_block_of_a_single_image_is_not_drawn(tmp_path):
+    found = described(tmp_path, plain(1), "patch_size=[16,16]", "data.validation_block=0.5")
+    assert (found["images"], found["drawn"]) == ({"train": 1, "val": 1}, False)
+
+
 def test_objects_are_measured(tmp_path):
     labels = np.zeros((64, 96), np.uint16)
     labels[10:14, 5:45], labels[30:36, 60:66], labels[40:41, 0:1] = 7, 300, 9

@@ -50,7 +50,7 @@ def alike(similarity):
         ("augmentation", images(9, "intensities"), "rotations", images(10, "intensities", size=[1024, 1024]), "contrast"),
         ("augmentation", images(20, "intensities"), "strong", images(21, "intensities"), "contrast"),  # 4,000 steps: 100 and 95 passes
         ("data.divide_each", few(5), True, few(6), None),
-        ("data.divide_each", few(2, val=0), True, few(1, val=0), None),
+        ("data.divide_each", few(2), True, few(1, val=0), None),
         ("data.divide_each", few(4, sizes=[[383, 383], [383, 384]]), True, few(4, sizes=[[383, 383]] * 2 + [[384, 384]]), None),
         ("augmentation", images(9, "intensities", similarity=0.9), "rotations", images(10, "intensities", similarity=0.9), None),
         ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),

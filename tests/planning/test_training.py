@@ -1,4 +1,5 @@
 import copy
+import csv
 import json
 
 import numpy as np
@@ -27,6 +28,18 @@ def test_a_training_on_images_of_a_folder_is_planned(folders, im2im, capsys):
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("plan: ")]
     assert 4 <= len(told) <= 8
     assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 1
+
+
+def test_of_three_images_a_block_of_each_is_planned_to_be_held_out(tmp_path, im2im):
+    for role in ("source", "target"):
+        (tmp_path / "images" / role).mkdir(parents=True)
+        for name in "abc":
+            tifffile.imwrite(tmp_path / "images" / role / f"{name}.tif", np.random.default_rng(ord(name)).random((64, 48), np.float32))
+    run = im2im(f"data.root={tmp_path / 'images'}", "plan=auto", *SHORT, *TINY, "patch_size=[16,16]")
+    with (run / "splits.csv").open(newline="") as table:
+        rows = [(row["split"], row["part"]) for row in csv.DictReader(table)]
+    assert rows.count(("test", "")) == 1
+    assert rows.count(("train", "Y 0:48")) == rows.count(("val", "Y 48:64")) == 2
 
 
 def test_an_edited_plan_is_given_again(folders, im2im, tmp_path):
