@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from im2im.networks.initialization import initialize, start_embedding, start_residual
-from im2im.networks.layers import NormLayer, batch_norm, chosen_upsampling, convolution, interpolation, transposed_convolution
+from im2im.networks.initialization import initialize, initialize_without_norm, start_embedding, start_residual
+from im2im.networks.layers import NORMS, NormLayer, batch_norm, chosen_upsampling, convolution, interpolation, transposed_convolution
 from im2im.networks.stride import require_multiple
 
 
@@ -33,7 +33,7 @@ class FNet(nn.Module):
         out_channels: Channels of the prediction.
         channels: Of the first block; doubled at each level.
         depth: Number of times that the image is halved; sizes must be multiples of ``2**depth`` along every axis.
-        norm_layer: Called with the number of channels; batch normalization unless given.
+        norm_layer: Called with the number of channels; batch normalization unless given. ``torch.nn.Identity`` for none.
         upsampling: "transposed" or "linear".
         residual: Whether the prediction is the source plus the output of the last layer, which is 0 at first. Source and prediction must
             have as many channels.
@@ -64,7 +64,7 @@ class FNet(nn.Module):
         self.up = nn.ModuleList(up(2 * width, width) for width in reversed(widths))
         self.decoder = nn.ModuleList(level(2 * width, width) for width in reversed(widths))
         self.head = convolution(spatial_dims)(channels, out_channels, kernel_size=3, padding=1)
-        initialize(self)
+        (initialize if any(isinstance(layer, NORMS) for layer in self.modules()) else initialize_without_norm)(self)
         self.residual = residual
         if residual:
             start_residual(self.head, in_channels)

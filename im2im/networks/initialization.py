@@ -28,6 +28,21 @@ def initialize(network: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def initialize_without_norm(network: nn.Module) -> None:
+    """Draw the weights of convolutions anew so that activations keep their variance through ReLU (He et al., ICCV 2015), every bias 0.
+
+    For networks without norms, whose activations would vanish from layer to layer with the weights of :func:`initialize`.
+
+    Args:
+        network: Changed in place, with everything inside it. Layers of other kinds keep their weights.
+    """
+    for layer in network.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def start_residual(head: Any, in_channels: int) -> None:
     """Let a network whose output is added to its source change nothing at first.
 

@@ -11,10 +11,13 @@ FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
 OFTEN = 100  # times that a training sees each pixel, from which on it learns them by heart
 COLOURS = 3  # channels of a stained slide
-WORTH = {"intensities": 3500, "classes": 1000, "objects": 1000}  # steps below which a narrower network is better than fewer steps
-GAN_WORTH = 700
+WORTH = {"intensities": 3500, "classes": 3500, "objects": 1000}  # steps below which a narrower network is better than fewer steps
+GAN_WORTH, STACK_WORTH = 700, 1000  # likewise, against discriminators and for classes in 3D
 PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
 WIDTHS = (8, 16, 32)  # channels of the first level
+WIDEST = 256  # channels of any level of a U-Net
+LEVELS = (4, 6)  # of a U-Net, at least and at most
+COARSE = 8  # pixels of the coarsest level that an object is long at most
 RISE = 1.4  # times as long takes a step of twice the width, at least
 PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 
@@ -33,8 +36,15 @@ def network(at: Situation) -> Part | None:
     if at.alike and at.framework == "fcn":
         settings["network.residual"] = True
         why += f"; learns the difference, source and target correlate by {at.facts['similarity']:.2f}"
-    width, seconds = _width(at, settings)
-    settings["network.channels"] = width
+    levels = 0
+    if chosen == "unet":
+        if {"network.channels", "network.strides"} & set(at.given):  # which fit each other
+            return None
+        levels = _levels(at)
+        settings = {"network": chosen, "network.strides": [2] * (levels - 1)}
+        why = f"{levels} levels for {why}"
+    width, seconds = _width(at, settings, levels)
+    settings["network.channels"] = _channels(width, levels)
     return Part("network", settings, f"{why}; {width} channels: {seconds:.2g} s a step here" if seconds else why, seconds or None)
 
 
@@ -46,19 +56,35 @@ def _option(at: Situation) -> tuple[str | None, str]:
         return "fnet", "a path at full resolution"
     if at.kind == "objects":
         return "fnet", "four to eight times as fast as branched_erfnet"
+    if at.network == "unet" and at.kind == "classes" and at.dims == 2 and "length" in at.facts["objects"]:
+        return "unet", f"objects of {at.facts['objects']['length']:.0f} pixels"
     return ("fnet", "no checkerboard") if at.network == "fnet" else (None, "")
 
 
-def _width(at: Situation, settings: Mapping[str, Any]) -> tuple[int, float]:
+def _levels(at: Situation) -> int:
+    """Give the levels of a U-Net at the coarsest of which objects are short, and whose halvings fit patches."""
+    levels = min(max(1 + math.ceil(math.log2(at.facts["objects"]["length"] / COARSE)), LEVELS[0]), LEVELS[1])
+    while any(side % 2 ** (levels - 1) for side in at.settings["patch_size"]):
+        levels -= 1
+    return levels
+
+
+def _channels(width: int, levels: int) -> int | list[int]:
+    """Give the channels of each level where a network takes them so."""
+    return [min(width * 2**level, WIDEST) for level in range(levels)] or width
+
+
+def _width(at: Situation, settings: Mapping[str, Any], levels: int) -> tuple[int, float]:
     """Give the largest width with which enough steps fit into the time, and the seconds of such a step."""
     if at.measure is None:
         return 16, 0.0
     seconds_of = at.measure({**at.settings, **settings})
     passes = PASSES.get(at.framework, 1)
-    longest = (at.seconds or PATIENT) / (GAN_WORTH if at.adversarial else WORTH[at.kind])
-    width, seconds = WIDTHS[0], passes * seconds_of(WIDTHS[0])
+    stacks = at.kind == "classes" and at.dims == 3
+    longest = (at.seconds or PATIENT) / (GAN_WORTH if at.adversarial else STACK_WORTH if stacks else WORTH[at.kind])
+    width, seconds = WIDTHS[0], passes * seconds_of(_channels(WIDTHS[0], levels))
     for wider in WIDTHS[1:]:
-        if RISE * seconds > longest or (needed := passes * seconds_of(wider)) > longest:
+        if RISE * seconds > longest or (needed := passes * seconds_of(_channels(wider, levels))) > longest:
             break
         width, seconds = wider, needed
     return width, seconds

@@ -44,7 +44,7 @@ class Situation:
         paired: Whether source and target are matched.
         classes: How many there are; all values above 0 of a target are one class where there are two.
         seconds: Of the training, where ``max_time`` gives them.
-        measure: Gives for settings so far the function from a width to the seconds of a forward and backward pass of a batch.
+        measure: Gives for settings so far the function from ``network.channels`` to the seconds of a forward and backward pass of a batch.
         step_seconds: Of the network that a rule before has chosen, see :class:`Part`.
         settings: Of the rules before, and of what somebody gave the sizes of patches, batches, epochs and the training.
     """
@@ -59,7 +59,7 @@ class Situation:
     paired: bool = True
     classes: int = 0
     seconds: float | None = None
-    measure: Callable[[Mapping[str, Any]], Callable[[int], float]] | None = None
+    measure: Callable[[Mapping[str, Any]], Callable[[Any], float]] | None = None
     step_seconds: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 

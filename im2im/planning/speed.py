@@ -14,18 +14,18 @@ LONG = 0.5  # seconds of a pass that is measured once
 
 
 @cache
-def pass_seconds(network: str, width: int, shape: tuple[int, ...], device: torch.device, precision: str) -> float:
+def pass_seconds(network: str, channels: int | tuple[int, ...], shape: tuple[int, ...], device: torch.device, precision: str) -> float:
     """Measure the forward and backward pass of a part of a batch, and give the seconds of the whole; the same ones each time.
 
     Args:
         network: Its configuration as YAML.
-        width: Its ``channels``.
+        channels: Of the network, or of each of its levels.
         shape: Of a batch of sources, BC(Z)YX.
         device: Where it is measured.
         precision: As Lightning writes it, such as "bf16-mixed".
     """
     size = min(shape[0], max(FEWEST, shape[0] // PART))
-    built = fast_layout(build(yaml.safe_load(network), channels=width)).to(device).train()
+    built = fast_layout(build(yaml.safe_load(network), channels=channels)).to(device).train()
     batch = torch.rand(size, *shape[1:], device=device)
     kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     seconds: list[float] = []

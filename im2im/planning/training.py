@@ -115,10 +115,15 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
     device = torch.device("cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu")
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
 
-    def measure(settings: Mapping[str, Any]) -> Callable[[int], float]:
+    def measure(settings: Mapping[str, Any]) -> Callable[[Any], float]:
         wanted = compose(overrides({**settings, **channels}))
         shape = (wanted.batch_size, wanted.in_channels, *wanted.patch_size)
-        return lambda width: pass_seconds(OmegaConf.to_yaml(wanted.network, resolve=True), width, shape, device, str(precision))
+        network = OmegaConf.to_yaml(wanted.network, resolve=True)
+
+        def seconds(channels: int | list[int]) -> float:
+            return pass_seconds(network, tuple(channels) if isinstance(channels, list) else channels, shape, device, str(precision))
+
+        return seconds
 
     sizes = {key: OmegaConf.select(cfg, key) for key in SIZES if key in given}
     return Situation(

@@ -159,9 +159,15 @@ def _networks(cfg: DictConfig, facts: Mapping[str, Any], chosen: str, others: bo
 
 
 def _scaled(cfg: DictConfig) -> dict[str, list[str]]:
-    """Vary the chosen network from the width and depth that it has; nothing where it has neither as one number."""
+    """Vary the chosen network from the width and depth that it has; nothing where it has neither."""
     width, depth = OmegaConf.select(cfg, "network.channels"), OmegaConf.select(cfg, "network.depth")
     scaled: dict[str, list[str]] = {}
+    if OmegaConf.is_list(width) and len(strides := OmegaConf.select(cfg, "network.strides") or ()) == len(width) - 1 > 1:
+        scaled |= {
+            "wide": [f"network.channels={[3 * level // 2 for level in width]}"],
+            "narrow": [f"network.channels={[level // 2 for level in width]}"],
+            "shallow": [f"network.channels={list(width[:-1])}", f"network.strides={list(strides[:-1])}"],
+        }
     if isinstance(width, int) and width > 1:
         scaled |= {"wide": [f"network.channels={3 * width // 2}"], "narrow": [f"network.channels={width // 2}"]}
     if isinstance(depth, int) and depth > 1:

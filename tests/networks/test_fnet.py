@@ -29,6 +29,15 @@ def test_the_prediction_has_the_size_of_the_source(size):
     assert network(torch.rand(2, 3, *size)).shape == (2, 2, *size)
 
 
+def test_without_norms_the_bottom_still_sees_the_image():
+    torch.manual_seed(0)
+    network = FNet(2, channels=8, norm_layer=lambda channels: nn.Identity())
+    reached = []
+    network.bottom.register_forward_hook(lambda layer, inputs, output: reached.append(output))
+    network(torch.randn(1, 1, 64, 64))
+    assert 0.1 < reached[0].std() < 10
+
+
 @pytest.mark.parametrize("upsampling", ["transposed", "linear"])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_every_parameter_gets_a_gradient(spatial_dims, upsampling):

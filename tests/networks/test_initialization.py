@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from im2im.networks.initialization import initialize, start_embedding
+from im2im.networks.initialization import initialize, initialize_without_norm, start_embedding
 
 
 @pytest.mark.parametrize("convolution", [nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d])
@@ -29,6 +29,17 @@ def test_the_deviation_can_be_chosen():
     layer = nn.Conv2d(64, 64, 3)
     initialize(layer, std=0.5)
     assert layer.weight.std().item() == pytest.approx(0.5, rel=0.02)
+
+
+def test_activations_keep_their_variance_without_norms():
+    torch.manual_seed(0)
+    network = nn.Sequential(*(nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()) for _ in range(10)))
+    image = torch.randn(1, 32, 32, 32)
+    initialize(network)
+    assert network(image).std() < 0.01
+    initialize_without_norm(network)
+    assert 0.3 < network(image).std() < 2
+    assert not network[0][0].bias.any()
 
 
 def test_layers_of_other_kinds_keep_their_weights():

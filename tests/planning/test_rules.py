@@ -67,6 +67,35 @@ def test_the_network_is_as_wide_as_the_time_allows_enough_steps(seconds, channel
     assert settings(seconds=seconds, measure=lambda _: pace.get)["network.channels"] == channels
 
 
+def levels(length, side=512, pace=None, **others):
+    """The U-Net of a plan for objects of this length in images of this side: channels and strides."""
+    facts = {**CELLS, "objects": {**CELLS["objects"], "length": length}, "smallest": [side, side]}
+    measure = pace and (lambda _: lambda channels: pace[channels[0]])
+    found = settings("classes", facts=facts, network="unet", measure=measure, **others)
+    return found.get("network.channels"), found.get("network.strides")
+
+
+@pytest.mark.parametrize(("length", "count"), [(8.0, 4), (64.0, 4), (65.0, 5), (128.0, 5), (129.0, 6), (900.0, 6)])
+def test_the_coarsest_level_of_a_unet_sees_long_objects_as_a_few_pixels(length, count):
+    assert levels(length) == ([16, 32, 64, 128, 256, 256][:count], [2] * (count - 1))
+
+
+def test_a_unet_halves_no_side_that_is_odd():
+    assert levels(900.0, side=90) == ([16, 32, 64, 128, 256], [2] * 4)  # patches of 80 pixels
+
+
+def test_a_unet_is_as_wide_as_the_time_allows_enough_steps():
+    pace = {8: 0.1, 16: 0.24, 32: 0.4}
+    assert levels(182.0, pace=pace, seconds=840)[0] == [16, 32, 64, 128, 256, 256]
+    assert levels(182.0, pace=pace, seconds=2000)[0] == [32, 64, 128, 256, 256, 256]
+    assert levels(182.0, pace=pace, seconds=300)[0] == [8, 16, 32, 64, 128, 256]
+
+
+@pytest.mark.parametrize("key", ["network.channels", "network.strides"])
+def test_a_unet_of_given_levels_stays_as_it_is(key):
+    assert levels(182.0, given=[key]) == (None, None)
+
+
 def test_labels_are_learnt_better_by_a_wide_network_in_fewer_steps():
     pace = {32: 0.9, 16: 0.5, 8: 0.1}
     assert settings(seconds=600, measure=lambda _: pace.get)["network.channels"] == 8

@@ -42,6 +42,22 @@ def test_of_three_images_a_block_of_each_is_planned_to_be_held_out(tmp_path, im2
     assert rows.count(("train", "Y 0:48")) == rows.count(("val", "Y 48:64")) == 2
 
 
+def test_a_unet_is_planned_for_the_length_of_objects(tmp_path, im2im):
+    image = np.zeros((80, 80), np.uint8)
+    image[8:72, 8:72] = 1
+    for role in ("source", "target"):
+        (tmp_path / "images" / role).mkdir(parents=True)
+        for name in "abc":
+            tifffile.imwrite(tmp_path / "images" / role / f"{name}.tif", image)
+    run = im2im(
+        "task=semantic", f"data.root={tmp_path / 'images'}", "plan=auto", *SHORT, "data.steps_per_epoch=1", "batch_size=2", "max_time=null"
+    )
+    config = OmegaConf.load(run / "config.yaml")
+    assert config.network.strides == [2, 2, 2, 2]  # a diagonal of 91 pixels, and patches of 80
+    assert config.network.channels[1] == 2 * config.network.channels[0]
+    assert "s a step here" in yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"]
+
+
 def test_an_edited_plan_is_given_again(folders, im2im, tmp_path):
     (tmp_path / "mine.yaml").write_text("plan: {network: {reason: mine, settings: {network.depth: 1, network.channels: 3}}}")
     run = im2im(f"data.root={folders}", "plan=mine.yaml", *SHORT, "data.steps_per_epoch=2", "patch_size=[16,16]")

@@ -74,6 +74,17 @@ def test_what_somebody_gave_is_left_alone():
     }
 
 
+def test_a_unet_of_planned_levels_varies_from_them():
+    cfg = composed("task=semantic", "network.channels=[8,16,32,64,64]", "network.strides=[2,2,2,2]")
+    space = propose(cfg, FACTS, CHOSEN["semantic"], {"criterion"}, full=False)
+    assert space["network"] == {
+        "unet": [],
+        "unet, wide": ["network.channels=[12, 24, 48, 96, 96]"],
+        "unet, narrow": ["network.channels=[4, 8, 16, 32, 32]"],
+        "unet, shallow": ["network.channels=[8, 16, 32, 64]", "network.strides=[2, 2, 2]"],
+    }
+
+
 @pytest.mark.parametrize(
     ("task", "group", "option", "second"),
     [
