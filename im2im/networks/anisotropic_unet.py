@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from im2im.networks.fnet import unit
 from im2im.networks.initialization import start_embedding, start_residual
 from im2im.networks.layers import batch_norm, chosen_upsampling, convolution, interpolation, max_pool, transposed_convolution
+from im2im.networks.smoothing import Smoothing
 from im2im.networks.stride import require_multiple
 
 
@@ -37,7 +38,7 @@ class AnisotropicUNet(nn.Module):
         channels: Of the first convolution.
         upsampling: "transposed" or "linear".
         residual: Whether the prediction is the source plus the output of the last layer, which is 0 at first. Source and prediction must
-            have as many channels.
+            have as many channels. The standard deviation of a Gaussian filter lets the source be added after it, see :class:`.Smoothing`.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class AnisotropicUNet(nn.Module):
         first_pool: int = 2,
         channels: int = 32,
         upsampling: str = "transposed",
-        residual: bool = False,
+        residual: bool | float | Sequence[float] = False,
     ) -> None:
         super().__init__()
         if first_pool < 1:
@@ -68,7 +69,7 @@ class AnisotropicUNet(nn.Module):
         self.last_up = up(widths[0], first)
         self.last = _block(spatial_dims, widths[0], widths[0], widths[0])
         self.head = convolution(spatial_dims)(widths[0], out_channels, kernel_size=1)
-        self.residual = residual
+        self.residual = Smoothing(spatial_dims, in_channels, 0.0 if residual is True else residual) if residual else None
         if residual:
             start_residual(self.head, in_channels)
 
@@ -85,7 +86,7 @@ class AnisotropicUNet(nn.Module):
         for up, decode in zip(self.up, self.decoder, strict=True):
             features = decode(torch.cat((skips.pop(), up(features)), dim=1))
         prediction = self.head(self.last(self.last_up(features)))
-        return source + prediction if self.residual else prediction
+        return prediction if self.residual is None else self.residual(source) + prediction
 
     def start_embedding(self, spatial_dims: int, sigma: float = 1.0) -> None:
         """Let the prediction be offsets of 0 and sigmas of ``sigma`` at first, see :func:`.start_embedding`."""

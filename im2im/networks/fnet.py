@@ -1,5 +1,6 @@
 """The network of label-free prediction."""
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from im2im.networks.initialization import initialize, initialize_without_norm, start_embedding, start_residual
 from im2im.networks.layers import NORMS, NormLayer, batch_norm, chosen_upsampling, convolution, interpolation, transposed_convolution
+from im2im.networks.smoothing import Smoothing
 from im2im.networks.stride import require_multiple
 
 
@@ -36,7 +38,7 @@ class FNet(nn.Module):
         norm_layer: Called with the number of channels; batch normalization unless given. ``torch.nn.Identity`` for none.
         upsampling: "transposed" or "linear".
         residual: Whether the prediction is the source plus the output of the last layer, which is 0 at first. Source and prediction must
-            have as many channels.
+            have as many channels. The standard deviation of a Gaussian filter lets the source be added after it, see :class:`.Smoothing`.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class FNet(nn.Module):
         depth: int = 4,
         norm_layer: NormLayer | None = None,
         upsampling: str = "transposed",
-        residual: bool = False,
+        residual: bool | float | Sequence[float] = False,
     ) -> None:
         super().__init__()
         norm_layer = norm_layer or batch_norm(spatial_dims)
@@ -65,7 +67,7 @@ class FNet(nn.Module):
         self.decoder = nn.ModuleList(level(2 * width, width) for width in reversed(widths))
         self.head = convolution(spatial_dims)(channels, out_channels, kernel_size=3, padding=1)
         (initialize if any(isinstance(layer, NORMS) for layer in self.modules()) else initialize_without_norm)(self)
-        self.residual = residual
+        self.residual = Smoothing(spatial_dims, in_channels, 0.0 if residual is True else residual) if residual else None
         if residual:
             start_residual(self.head, in_channels)
 
@@ -80,7 +82,8 @@ class FNet(nn.Module):
         features = self.bottom(features)
         for up, decode in zip(self.up, self.decoder, strict=True):
             features = decode(torch.cat((skips.pop(), up(features)), dim=1))
-        return source + self.head(features) if self.residual else self.head(features)
+        prediction = self.head(features)
+        return prediction if self.residual is None else self.residual(source) + prediction
 
     def start_embedding(self, spatial_dims: int, sigma: float = 1.0) -> None:
         """Let the prediction be offsets of 0 and sigmas of ``sigma`` at first, see :func:`.start_embedding`."""

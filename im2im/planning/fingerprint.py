@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.ndimage import gaussian_filter
 
+from im2im.baselines.intensities import SIGMAS
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
 from im2im.data.objects import measure_objects
@@ -17,6 +19,7 @@ from im2im.memory import free_memory
 
 LOOKED_AT = 8  # images whose pixels are looked at
 PIXELS = 2**22  # of an image that are looked at, in its middle
+SMOOTHED = 2**18  # of these, from which a Gaussian filter is chosen
 RANKS = (0.1, 50.0, 99.9)
 MOST_CLASSES = 32  # different values of a target that are taken for classes
 CROP, FARTHEST = 256, 32  # pixels of a stack that are compared, and largest shift
@@ -41,9 +44,9 @@ def fingerprint(
         "images" of each split, those of training with each time point of a file; "drawn", whether those for validation are whole ones drawn
         from few; "axes" of their files, "size" (median, (Z)YX in pixels), "smallest" size and "sizes" of those looked at, "channels",
         "voxel_size" (micrometre), "source" and "target" with type and percentiles; "similarity" of matched intensities (median Pearson
-        correlation of the channel means); "plane_distance" of stacks, in lateral pixels (by the size of a voxel, or estimated where that
-        is not known); of labels "foreground" (share of the pixels), "classes" (share of each value) and "objects"; "device" and "memory"
-        (GB).
+        correlation of the channel means), and "smoothing", the Gaussian filter of the source with which that is highest; "plane_distance"
+        of stacks, in lateral pixels (by the size of a voxel, or estimated where that is not known); of labels "foreground" (share of the
+        pixels), "classes" (share of each value) and "objects"; "device" and "memory" (GB).
     """
     entries = [entry for pair in data.pairs if pair.split == "train" for entry in data.open(pair)]
     if not entries:
@@ -69,7 +72,12 @@ def fingerprint(
     if data.target.labels:
         facts |= _labels(seen, data.target.spatial_dims)
     elif similarities := [one["similarity"] for one in seen if one["similarity"] is not None]:
-        facts["similarity"] = round(float(np.median(similarities)), 3)
+        means = np.median(similarities, axis=0)
+        facts["similarity"] = round(float(means[0]), 3)
+        facts["smoothing"] = {
+            "sigma": list(_filters(data.source.spatial_dims)[means.argmax()]),
+            "similarity": round(float(means.max()), 3),
+        }
     if data.source.spatial_dims == 3:
         told = voxel_size is not None or set(known) != {1.0}
         estimated = [1.0 if one["plane_distance"] is None else one["plane_distance"] for one in seen]
@@ -90,7 +98,7 @@ def _look(entry: Entry, data: ImageData, numbered: bool, ignored: int | None) ->
     if data.source.spatial_dims == 3:
         found["plane_distance"] = _plane_distance(source[0])
     if not data.target.labels:
-        return {**found, "similarity": _similarity(source, target) if entry.matched else None}
+        return {**found, "similarity": _similarities(source, target) if entry.matched else None}
     labels = target[0] if ignored is None else np.where(target[0] == ignored, 0, target[0])
     if entry.cost_map is not None:
         labels = np.where(data.target.array(entry.cost_map, other, entry.time)[0] > 0, labels, 0)
@@ -102,9 +110,19 @@ def _look(entry: Entry, data: ImageData, numbered: bool, ignored: int | None) ->
     return {**found, "foreground": foreground, "areas": areas, "diagonals": np.hypot(*lengths[:, -2:].T), "classes": classes}
 
 
-def _similarity(source: np.ndarray, target: np.ndarray) -> float | None:
-    one, other = source.mean(axis=0).ravel(), target.mean(axis=0).ravel()
-    return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else None
+def _similarities(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """Correlate the middle of a target C(Z)YX with that of its source after each Gaussian filter; None where either is constant."""
+    crop = (slice(None), *middle_region(source.shape[1:], SMOOTHED))
+    one, other = (image[crop].mean(axis=0, dtype=np.float32) for image in (source, target))
+    if one.std() == 0 or other.std() == 0:
+        return None
+    return np.array([_correlation(gaussian_filter(one, sigma).ravel(), other.ravel()) for sigma in _filters(one.ndim)])
+
+
+def _filters(axes: int) -> list[tuple[float, ...]]:
+    """Give the standard deviations of Gaussian filters, (Z)YX: none at all, then those of planes, then those of stacks."""
+    planes = [(0.0,) * (axes - 2) + (sigma, sigma) for sigma in (0.0, *SIGMAS)]
+    return planes + [(sigma,) * 3 for sigma in SIGMAS if axes == 3]
 
 
 def _labels(seen: Sequence[dict[str, Any]], axes: int) -> dict[str, Any]:

@@ -34,8 +34,10 @@ def network(at: Situation) -> Part | None:
         norm = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}
         settings["network.norm_layer"] = norm
     if at.alike and at.framework == "fcn":
-        settings["network.residual"] = True
-        why += f"; learns the difference, source and target correlate by {at.facts['similarity']:.2f}"
+        sigma = list(at.facts["smoothing"]["sigma"])
+        settings["network.residual"] = True if not any(sigma) else sigma[0] if len(set(sigma)) == 1 else sigma
+        why += f"; learns the difference from the source{' after a Gaussian filter' * any(sigma)}, by which the target is alike (r "
+        why += f"{at.facts['smoothing']['similarity']:.2f})"
     levels = 0
     if chosen == "unet":
         if {"network.channels", "network.strides"} & set(at.given):  # which fit each other

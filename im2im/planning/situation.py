@@ -100,9 +100,9 @@ class Situation:
 
     @property
     def alike(self) -> bool:
-        """Whether the target is much like the source, channel by channel."""
-        channels = self.facts["channels"]
-        return self.kind == "intensities" and channels[0] == channels[1] and self.facts.get("similarity", 0.0) >= ALIKE
+        """Whether the target is much like the source after some Gaussian filter, channel by channel."""
+        channels, smoothing = self.facts["channels"], self.facts.get("smoothing", {})
+        return self.kind == "intensities" and channels[0] == channels[1] and smoothing.get("similarity", 0.0) >= ALIKE
 
 
 def plane_distance(facts: Mapping[str, Any]) -> float:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 from tests_tiny import composed
 
 from im2im.building import build
@@ -59,6 +60,27 @@ def test_similarity_is_the_correlation_of_source_and_target(tmp_path, noise, sim
     source = target + noise * rng.normal(size=(128, 128)).astype(np.float32)
     found = described(tmp_path, [{"source": source, "target": target}])
     assert found["similarity"] == pytest.approx(similarity, abs=0.02)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 2.0])
+def test_the_filter_is_found_with_which_the_source_is_most_like_its_target(tmp_path, sigma):
+    source = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
+    target = ndimage.gaussian_filter(source, sigma)
+    found = described(tmp_path / "planes", [{"source": source, "target": target}] * 2)
+    assert found["smoothing"] == {"sigma": [sigma, sigma], "similarity": 1.0}
+    stack = {"source": np.stack([source, np.roll(source, 5)]), "target": np.stack([target, np.roll(target, 5)])}
+    assert described(tmp_path / "stacks", [stack], "spatial_dims=3")["smoothing"]["sigma"] == [0.0, sigma, sigma]
+
+
+def test_stacks_are_filtered_along_z_where_that_is_better(tmp_path):
+    source = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32)
+    found = described(tmp_path, [{"source": source, "target": ndimage.gaussian_filter(source, 1.5)}], "spatial_dims=3")
+    assert found["smoothing"]["sigma"] == [1.5, 1.5, 1.5]
+
+
+def test_a_constant_source_has_no_similarity(tmp_path):
+    image = np.random.default_rng(0).normal(size=(32, 32)).astype(np.float32)
+    assert "smoothing" not in described(tmp_path, [{"source": np.ones_like(image), "target": image}])
 
 
 @pytest.mark.parametrize("distance", [1, 6])

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from tests_planning import CELLS, STACK, settings
+from tests_planning import CELLS, STACK, alike, settings
 
 
 def test_patches_of_intensities_are_about_as_large_as_the_receptive_field_and_a_batch_has_as_many_pixels_whatever_their_size():
@@ -55,10 +55,16 @@ def test_objects_are_learnt_by_a_network_that_is_faster_than_the_published_one()
 
 
 def test_what_is_like_its_target_is_corrected_rather_than_made_anew():
-    assert settings(facts={"similarity": 0.8})["network.residual"] is True
-    assert "network.residual" not in settings(facts={"similarity": 0.3})
-    assert "network.residual" not in settings(facts={"similarity": 0.8, "channels": [1, 2]})
-    assert "network.residual" not in settings(facts={"similarity": 0.8}, framework="pix2pix")
+    assert settings(facts=alike(0.8))["network.residual"] is True
+    assert "network.residual" not in settings(facts=alike(0.3))
+    assert "network.residual" not in settings(facts={**alike(0.8), "channels": [1, 2]})
+    assert "network.residual" not in settings(facts=alike(0.8), framework="pix2pix")
+
+
+def test_a_source_that_is_more_like_its_target_after_a_gaussian_filter_is_corrected_after_it():
+    assert settings(facts=alike(0.8, sigma=1.5))["network.residual"] == 1.5
+    facts = {**STACK, "smoothing": {"sigma": [0.0, 2.0, 2.0], "similarity": 0.8}}
+    assert settings(facts=facts, dims=3)["network.residual"] == [0.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(("seconds", "channels"), [(840, 16), (8400, 32), (84, 8)])
@@ -118,7 +124,7 @@ def test_without_a_time_the_network_is_one_that_trains_in_twenty_minutes():
 
 def test_intensities_are_learnt_by_squared_error_and_those_unlike_the_source_by_correlation_too():
     assert settings()["criterion"] == "mse_correlation"
-    assert settings(facts={"similarity": 0.8})["criterion"] == "mse"  # whose scale is known
+    assert settings(facts=alike(0.8))["criterion"] == "mse"  # whose scale is known
     assert "criterion" not in settings(framework="pix2pix")
 
 
@@ -137,8 +143,8 @@ def test_dice_counts_a_rare_class_over_the_whole_batch():
         ("classes", CELLS, None),
         ("objects", {**CELLS, "images": {"train": 8}}, "rotations"),
         ("intensities", {}, "contrast"),
-        ("intensities", {"similarity": 0.8}, None),
-        ("intensities", {"similarity": 0.8, "images": {"train": 4}}, "rotations"),
+        ("intensities", alike(0.8), None),
+        ("intensities", {**alike(0.8), "images": {"train": 4}}, "rotations"),
     ],
 )
 def test_augmentation_follows_the_number_and_kind_of_images(kind, facts, chosen):
@@ -147,7 +153,7 @@ def test_augmentation_follows_the_number_and_kind_of_images(kind, facts, chosen)
 
 def test_learning_rates_are_those_of_short_trainings():
     assert settings()["learning_rate"] == 2e-3
-    assert settings(facts={"similarity": 0.8})["learning_rate"] == 1e-3
+    assert settings(facts=alike(0.8))["learning_rate"] == 1e-3
     assert settings(framework="pix2pix")["learning_rate"] == 5e-4
     assert settings("objects", facts=CELLS, framework="embedseg")["optimizer"] == "adam"
 
@@ -189,7 +195,7 @@ def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():
 
 
 def test_a_network_that_is_given_stays_and_is_planned_within_where_it_is_the_same():
-    same = settings(network="fnet", given=["network"], facts={"similarity": 0.8})
+    same = settings(network="fnet", given=["network"], facts=alike(0.8))
     assert (same["network.upsampling"], same["network.residual"]) == ("linear", True)
     others = {"framework": "embedseg", "network": "branched_erfnet"}
     other = settings("objects", facts=CELLS, given=["network"], **others)

@@ -1,7 +1,7 @@
 """Each threshold of docs/planning.md, from just below to just above; and what is chosen whatever the data are like."""
 
 import pytest
-from tests_planning import CELLS, EMBEDSEG, STACK, settings
+from tests_planning import CELLS, EMBEDSEG, STACK, alike, settings
 
 PLACES, FOREGROUND, BATCH_DICE = "data.places._target_", "data.foreground", "criterion.criteria.dice.whole_batch"
 FLAT = {**STACK, **CELLS, "plane_distance": 9.0}
@@ -32,10 +32,6 @@ def few(count, val=1, sizes=((512, 512),)):
     return {"facts": {"images": {"train": count - val, "val": val}, "drawn": True, "sizes": sizes}}
 
 
-def alike(similarity):
-    return {"facts": {"similarity": similarity}}
-
-
 @pytest.mark.parametrize(
     ("key", "below", "of_below", "above", "of_above"),
     [
@@ -52,12 +48,12 @@ def alike(similarity):
         ("data.divide_each", few(5), True, few(6), None),
         ("data.divide_each", few(2), True, few(1, val=0), None),
         ("data.divide_each", few(4, sizes=[[383, 383], [383, 384]]), True, few(4, sizes=[[383, 383]] * 2 + [[384, 384]]), None),
-        ("augmentation", images(9, "intensities", similarity=0.9), "rotations", images(10, "intensities", similarity=0.9), None),
+        ("augmentation", images(9, "intensities", **alike(0.9)), "rotations", images(10, "intensities", **alike(0.9)), None),
         ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),
         ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, None, {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
-        ("network.residual", alike(0.49), None, alike(0.5), True),
-        ("criterion", alike(0.49), "mse_correlation", alike(0.5), "mse"),
-        ("learning_rate", alike(0.49), 2e-3, alike(0.5), 1e-3),
+        ("network.residual", {"facts": alike(0.49)}, None, {"facts": alike(0.5)}, True),
+        ("criterion", {"facts": alike(0.49)}, "mse_correlation", {"facts": alike(0.5)}, "mse"),
+        ("learning_rate", {"facts": alike(0.49)}, 2e-3, {"facts": alike(0.5)}, 1e-3),
         ("learning_rate", {**classes(**STACK), "dims": 3}, 1e-3, {**classes(**FLAT), "dims": 3}, 2e-3),
         ("patch_size", {"framework": "pix2pix", "facts": {"smallest": [383, 512]}}, [128, 128], {"framework": "pix2pix"}, [256, 256]),
         ("framework.criterion.extent", of_size(length=20.0), 64, of_size(length=65.0), 128),
