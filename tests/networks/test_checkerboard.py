@@ -53,7 +53,7 @@ def test_stripes_of_period_2_have_more(axis):
     assert nyquist_ratio(noise(4, 128, 128) + 0.5 * stripes) > 3
 
 
-@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("residual", [False, True, 1.5])
 def test_a_trained_network_with_linear_upsampling_leaves_no_checkerboard(residual):
     assert nyquist_ratio(denoised(upsampling="linear", residual=residual)) <= 1.5
 
