@@ -33,7 +33,7 @@ def network(at: Situation) -> Part | None:
     if at.framework == "cyclegan":
         norm = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}
         settings["network.norm_layer"] = norm
-    if at.alike and at.framework == "fcn":
+    if at.alike:
         sigma = list(at.facts["smoothing"]["sigma"])
         settings["network.residual"] = True if not any(sigma) else sigma[0] if len(set(sigma)) == 1 else sigma
         why += f"; learns the difference from the source{' after a Gaussian filter' * any(sigma)}, by which the target is alike (r "
@@ -94,10 +94,10 @@ def _width(at: Situation, settings: Mapping[str, Any], levels: int) -> tuple[int
 
 def loss(at: Situation) -> Part | None:
     """Choose the criterion."""
-    if at.framework != "fcn":
-        return None
     if at.alike:
         return Part("loss", {"criterion": "mse"}, "keeps the scale of a target that is much like the source")
+    if at.framework != "fcn":
+        return None
     if at.kind == "intensities":
         return Part("loss", {"criterion": "mse_correlation"}, "squared error and correlation")
     settings: dict[str, Any] = {"criterion": "dice_cross_entropy"}
@@ -111,9 +111,9 @@ def augmentation(at: Situation) -> Part | None:
     """Choose augmentation by the number of images and their kind."""
     if at.kind == "classes" and at.facts["channels"][0] == COLOURS and at.paired:
         return Part("augmentation", {"augmentation": "stains"}, "stains differ between slides")
-    if at.adversarial or at.dims == 3:
+    if at.dims == 3 or (at.adversarial and not at.alike):
         return None
-    if at.kind == "intensities" and at.images >= VERY_FEW:
+    if at.kind == "intensities" and not at.adversarial and at.images >= VERY_FEW:
         return None if at.alike else _of_recordings(at)
     if at.images < FEW:
         chosen = "strong" if at.kind == "classes" else "rotations"

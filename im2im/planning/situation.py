@@ -100,9 +100,10 @@ class Situation:
 
     @property
     def alike(self) -> bool:
-        """Whether the target is much like the source after some Gaussian filter, channel by channel."""
+        """Whether the prediction is compared with a target that is much like the source after some Gaussian filter, channel by channel."""
         channels, smoothing = self.facts["channels"], self.facts.get("smoothing", {})
-        return self.kind == "intensities" and channels[0] == channels[1] and smoothing.get("similarity", 0.0) >= ALIKE
+        compared = self.kind == "intensities" and self.framework != "cyclegan" and channels[0] == channels[1]
+        return compared and smoothing.get("similarity", 0.0) >= ALIKE
 
 
 def plane_distance(facts: Mapping[str, Any]) -> float:

@@ -58,7 +58,7 @@ def test_what_is_like_its_target_is_corrected_rather_than_made_anew():
     assert settings(facts=alike(0.8))["network.residual"] is True
     assert "network.residual" not in settings(facts=alike(0.3))
     assert "network.residual" not in settings(facts={**alike(0.8), "channels": [1, 2]})
-    assert "network.residual" not in settings(facts=alike(0.8), framework="pix2pix")
+    assert "network.residual" not in settings(facts=alike(0.8), framework="cyclegan")
 
 
 def test_a_source_that_is_more_like_its_target_after_a_gaussian_filter_is_corrected_after_it():
@@ -126,6 +126,7 @@ def test_intensities_are_learnt_by_squared_error_and_those_unlike_the_source_by_
     assert settings()["criterion"] == "mse_correlation"
     assert settings(facts=alike(0.8))["criterion"] == "mse"  # whose scale is known
     assert "criterion" not in settings(framework="pix2pix")
+    assert settings(facts=alike(0.8), framework="pix2pix")["criterion"] == "mse"
 
 
 def test_dice_counts_a_rare_class_over_the_whole_batch():

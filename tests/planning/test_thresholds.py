@@ -28,6 +28,10 @@ def images(train, kind="classes", **facts):
     return {"kind": kind, "facts": {**CELLS, "images": {"train": train, "val": 2}, **facts}, "network": "unet"}
 
 
+def against(train):
+    return {**images(train, "intensities", **alike(0.5)), "framework": "pix2pix", "network": "fnet"}
+
+
 def few(count, val=1, sizes=((512, 512),)):
     return {"facts": {"images": {"train": count - val, "val": val}, "drawn": True, "sizes": sizes}}
 
@@ -49,6 +53,7 @@ def few(count, val=1, sizes=((512, 512),)):
         ("data.divide_each", few(2), True, few(1, val=0), None),
         ("data.divide_each", few(4, sizes=[[383, 383], [383, 384]]), True, few(4, sizes=[[383, 383]] * 2 + [[384, 384]]), None),
         ("augmentation", images(9, "intensities", **alike(0.9)), "rotations", images(10, "intensities", **alike(0.9)), None),
+        ("augmentation", against(29), "rotations", against(30), None),
         ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),
         ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, None, {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
         ("network.residual", {"facts": alike(0.49)}, None, {"facts": alike(0.5)}, True),
