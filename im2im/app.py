@@ -46,6 +46,7 @@ def run(cfg: DictConfig) -> Any:
         raise ValueError(f"these settings have no value yet: {', '.join(sorted(missing))}; give each as key=value")
     check_short_keys(cfg)  # before the seconds that torch takes to load
     check_places(cfg)
+    refuse_overwriting(cfg)
     announce(cfg)
     settle_length(cfg, command_keys())
     import pytorch_lightning as pl
@@ -63,7 +64,6 @@ def run(cfg: DictConfig) -> Any:
     quieten()
     if cfg.run is not None:
         check_targets(OmegaConf.to_container(cfg, resolve=True), cfg.trust)
-    refuse_overwriting(cfg)
     cfg, plan = planned(cfg, given_keys())
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(cfg.data.module)

@@ -45,9 +45,12 @@ def test_help_and_configuration_come_without_torch(arguments, tmp_path):
         "-m search=quick data=folders data.root=. plan=nofile.yaml",
         "-m search=quick data=folders data.root=nowhere",
         "-m search=quick data=folders",
+        "hydra.run.dir=old",
     ],
 )
 def test_wrong_settings_are_told_without_torch(arguments, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.yaml").touch()
     code = f"import sys; sys.argv = ['im2im', *{arguments.split()!r}]\nfrom im2im.__main__ import main\n" + (
         "try:\n    main()\nexcept BaseException as error:\n"
         "    if not isinstance(error, SystemExit):\n        sys.excepthook(type(error), error, None)\n"
@@ -82,10 +85,15 @@ main()
         (["data=folders", "data.root=."], "mode train, task labelfree, data ."),
         (["-m", "seed=0,1"], "mode grid, task labelfree, data synthetic"),
         (["-m", "search=quick"], "mode search, task labelfree, data synthetic"),
+        (["run=RUN", "mode=evaluate"], "run RUN, mode evaluate"),
+        (["run=RUN", "mode=predict", "input=images", "output=new"], "run RUN, mode predict, input images"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_the_first_line_comes_before_torch(arguments, told, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "RUN" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "RUN" / "checkpoints" / "best.ckpt").touch()
     code = FIRST_LINE.format(arguments=arguments)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert f": {told}" in done.stdout, done.stderr

@@ -72,7 +72,8 @@ class OtsuComponents:
         otsu = Otsu.fit(samples)
         if otsu is None:
             return None
-        sizes = np.concatenate([np.unique(sample.truth[0][sample.truth[0] > 0], return_counts=True)[1] for sample in samples])
+        counted = [sample.truth[0][(sample.truth[0] > 0) & sample.included] for sample in samples]
+        sizes = np.concatenate([np.unique(labels, return_counts=True)[1] for labels in counted])
         candidates = [cls(otsu.channel, otsu.bright, round(share * float(np.median(sizes)))) for share in SHARES]
 
         def precision(one: "OtsuComponents") -> float:
@@ -106,7 +107,7 @@ class Histogram:
 
     @classmethod
     def fit(cls, samples: Sequence[Sample]) -> "Histogram | None":
-        """Count classes in bins of each channel, and choose the channel that tells most pixels right; None where no pixel takes part."""
+        """Count classes in bins of each channel; the channel that classifies most pixels correctly is taken. None where no pixel takes part."""
         truth = np.concatenate([sample.truth[0][sample.included] for sample in samples]).astype(int)
         if not truth.size:
             return None
@@ -117,7 +118,9 @@ class Histogram:
             codes = _bins(values, low, high) * (truth.max() + 1) + truth
             counts = np.bincount(codes, minlength=BINS * (truth.max() + 1)).reshape(BINS, -1)
             filled = np.flatnonzero(counts.any(axis=1))
-            nearest = filled[np.abs(np.arange(BINS)[:, None] - filled).argmin(axis=1)]  # an empty bin takes after the next one
+            nearest = filled[
+                np.abs(np.arange(BINS)[:, None] - filled).argmin(axis=1)
+            ]  # an empty bin takes the class of the nearest filled one
             fits.append((int(counts.max(axis=1).sum()), cls(channel, low, high, counts.argmax(axis=1)[nearest].tolist())))
         return max(fits, key=lambda one: one[0])[1]
 

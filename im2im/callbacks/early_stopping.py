@@ -69,6 +69,7 @@ class EarlyStopping(callbacks.EarlyStopping):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count how many validations the patience is."""
         super().on_train_start(trainer, pl_module)
+        self.stopping_reason, self.stopping_reason_message = EarlyStoppingReason.NOT_STOPPED, None  # of a training that goes on
         if any(getattr(config.scheduler, "ends_by_time", False) for config in trainer.lr_scheduler_configs):
             self.patience = sys.maxsize
         elif self.given_patience is not None:

@@ -233,6 +233,10 @@ class Framework(pl.LightningModule):
         """Tell how long it was trained up to now, all parts of an interrupted training together."""
         return self._earlier_seconds + max(time.monotonic() - self._started, 0.0)
 
+    def on_train_end(self) -> None:
+        """Stop the clock."""
+        self._earlier_seconds, self._started = self.trained_seconds(), math.inf
+
     def on_train_start(self) -> None:
         """Start as the first process does, with random numbers of its own, or with those of the interrupted training."""
         self._started = time.monotonic()

@@ -12,7 +12,7 @@ from im2im.frameworks.base import Framework
 FLIPS: tuple[list[list[int]], ...] = ([[-1], [-2], [-2, -1]], [])  # as inference=flips has them, and none
 PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SEEDS = {"seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "foreground": (0.3, 0.4, 0.5, 0.6, 0.7)}
-AVERAGED = "current_model_state"  # the key beside averaged weights of those that they are the average of
+NOT_AVERAGED = "current_model_state"  # the key of a checkpoint beside averaged weights of those that they are the average of
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class Weights:
     Args:
         name: "best" or "last"; followed by ", not averaged" for those that a running mean was taken of.
         path: The checkpoint.
-        averaged: Whether they are what the checkpoint itself predicts with.
+        key: Of the checkpoint, which holds them.
     """
 
     name: str
     path: Path
-    averaged: bool = True
+    key: str = "state_dict"
 
     def content(self) -> dict[str, Any]:
         """Read the checkpoint, with these weights as those that predict."""
         content = read(self.path)
-        return content if self.averaged else {**content, "state_dict": content[AVERAGED]}
+        return {**content, "state_dict": content[self.key]}
 
     def load(self, framework: Framework) -> None:
         """Put them into the framework."""
@@ -102,10 +102,11 @@ def weights_of(best: Path, last: Path) -> list[Weights]:
     for name, path in (("best", best), ("last", last)):
         if path.is_file():
             content = read(path)
-            for suffix, state in (("", content["state_dict"]), (", not averaged", content.get(AVERAGED, {}))):
+            for suffix, key in (("", "state_dict"), (", not averaged", NOT_AVERAGED)):
+                state = content.get(key)
                 if state and not any(_equal(state, other) for other in seen):
                     seen.append(state)
-                    found.append(Weights(name + suffix, path, averaged=not suffix))
+                    found.append(Weights(name + suffix, path, key))
     return found
 
 

@@ -27,10 +27,9 @@ def require_finite(trainer: pl.Trainer) -> None:
         figure = float(value)
         if math.isfinite(figure) or not (name.startswith("train/") or name == "val/loss" or name in monitored):
             continue
-        group = trainer.optimizers[0].param_groups[0]
         raise ValueError(
             f"the training diverged, {name} is {'NaN' if math.isnan(figure) else figure} in its last epoch; lower "
-            f"learning_rate={group.get('initial_lr', group['lr']):g}, or look for broken images with mode=check"
+            f"learning_rate={_learning_rate(trainer):g}, or look for broken images with mode=check"
         )
 
 
@@ -38,10 +37,10 @@ def contrast(found: np.ndarray, truth: np.ndarray) -> float | None:
     """Give the standard deviation of a prediction as a share of its target's; of labels 0 where all are the same, else 1.
 
     Args:
-        found: Interpreted prediction C(Z)YX.
-        truth: What it is compared with, C(Z)YX; where it is constant there is no share.
+        found: Interpreted prediction, whose first axis is C.
+        truth: What it is compared with, of the same shape; where it is constant there is no share.
     """
-    if np.ptp(truth) == 0:
+    if truth.size == 0 or np.ptp(truth) == 0:
         return None
     if found.dtype.kind in "iub":
         return float(np.ptp(found) != 0)
@@ -65,6 +64,19 @@ def without_contrast(contrasts: Sequence[float | None], labels: bool, images: st
         return f"{which} {'have' if several else 'has'} one label everywhere, where the target{'s have' if several else ' has'} more"
     seen = f"{which} {'have' if several else 'has'} almost no contrast: {max(known):.2%} of the standard deviation of the target"
     return f"{seen}{' at most' * several}, where more than half is usual"
+
+
+def other_rates(trainer: pl.Trainer) -> str:
+    """Name learning rates to try instead of that of the training."""
+    if (rate := _learning_rate(trainer)) == 0:
+        return "raise learning_rate=0"
+    return f"try learning_rate={rate / 10:g} and learning_rate={10 * rate:g} instead of {rate:g}"
+
+
+def _learning_rate(trainer: pl.Trainer) -> float:
+    """Give the learning rate of the network before any schedule."""
+    group = trainer.optimizers[0].param_groups[0]
+    return float(group.get("initial_lr", group["lr"]))
 
 
 def train_longer(trainer: pl.Trainer, seconds: float) -> str:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from im2im.baselines.fitting import Baseline
+from im2im.baselines.sample import included
 from im2im.checkpoint import find, folder_of
 from im2im.data.datamodule import ImageData
 from im2im.data.index import Entry
@@ -30,7 +31,7 @@ from im2im.report.page import write_page
 from im2im.report.terminal import metric_table
 from im2im.stages.baselines import Scores, allowed_seconds, baselines_of, compare, cut, regions_within, score_part, seconds_per_pixel
 from im2im.stages.commands import commands
-from im2im.stages.divergence import contrast, train_longer, without_contrast
+from im2im.stages.divergence import contrast, other_rates, train_longer, without_contrast
 from im2im.stages.quality import deciding_metric
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def evaluate(
     places = enumerate(track(matched, "evaluating", transient=True))
     scored = [_score(framework, data, split, entry, simple, regions.get(place)) for place, entry in places]
     if faint := without_contrast([one.contrast for one in scored], data.target.labels, NAMES[split]):
-        advice = " or ".join(filter(None, [longer, "try learning_rate=1e-4"])) if training else "look at the images with mode=check"
+        advice = " or ".join(filter(None, [longer, other_rates(trainer)])) if training else "look at the images with mode=check"
         log.warning("%s; %s", faint, advice)
     figures, beside = [one.figures for one in scored], [one for one in scored if one.baselines]
     if beside:
@@ -192,13 +193,16 @@ def _score(
     """Score the network on an image, and the baselines on a region of it; on none of it where that is None."""
     source, target, found = predict_entry(framework, data, entry)
     cost_map, task = data.cutter.given_cost_map(entry), framework.task
+    counted = included(task, source, target, cost_map)
     name, figures, parts = {"stage": split, "image": entry.name}, task.score(found, target, cost_map), task.parts(found, target, cost_map)
     compared, others = figures, {}
     if region is not None:
         others = score_part(task, baselines, region, source, target, cost_map)
     if region:
         compared = task.score(cut(found, region), cut(target, region), None if cost_map is None else cut(cost_map, region))
-    return Scored(name, figures, [{**name, **part} for part in parts], contrast(found, task.truth(target)), compared, others)
+    return Scored(
+        name, figures, [{**name, **part} for part in parts], contrast(found[:, counted], task.truth(target)[:, counted]), compared, others
+    )
 
 
 def _regions(

@@ -1,4 +1,4 @@
-"""What the images say about a training before it starts: labels that are none, objects against the patch, images in two splits."""
+"""What the images say about a training before it starts: targets that are not labels, objects against the patch, images in two splits."""
 
 import hashlib
 from collections import defaultdict
@@ -191,5 +191,6 @@ def inspect_splits(by_split: dict[str, list[Entry]], data: ImageData) -> list[Fi
     if not (twice := [names for names in contents.values() if len(names) > 1]):
         return []
     where = " and ".join(f"{name} ({split})" for split, name in twice[0].items())
-    seen = f"{len(twice)} of the images are in two splits, such as {where}, which makes scores too good; remove them, or set data.group"
+    several = "1 image is" if len(twice) == 1 else f"{len(twice)} images are"
+    seen = f"{several} in two splits, such as {where}, which makes scores too good; remove them, or set data.group"
     return [Finding("look", "splits", seen)]

@@ -66,7 +66,7 @@ class Selection:
             return []
         framework.to(trainer.strategy.root_device).eval()
         first = _sample(data, entries[0])
-        known = framework.task.score(framework.task.truth(first.target), first.target)
+        known = framework.task.score(framework.task.truth(first.target), first.target, first.cost_map)
         trial = Trial(framework, *deciding_metric(self.quality, known), [first])
         candidates = weights_of(find(folder), folder / "checkpoints" / "last.ckpt")
         views, decoding = self._free(view_settings(framework)), self._free(decoding_settings(framework))
@@ -135,7 +135,7 @@ def affordable(trial: Trial, entries: Sequence[Entry], predictions: int, decodin
     each = predictions * predicting + decodings * (time.perf_counter() - middle)
     seconds -= time.perf_counter() - start
     if each > seconds:
-        return 0, f"one validation image would take {each:.3g} s, of which there are {max(seconds, 0):.3g}"
+        return 0, f"one validation image would take {each:.3g} s, but only {max(seconds, 0):.3g} s are allowed"
     if outputs[0].size > LARGEST:
         return 0, f"the outputs of a validation image of {outputs[0].shape[1:]} are too many to keep"
     sizes = np.cumsum([math.prod(entry.source.shape[2:]) for entry in entries]) / outputs[0][0].size

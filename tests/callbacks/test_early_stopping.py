@@ -70,6 +70,15 @@ def test_a_schedule_that_ends_by_time_is_not_cut_short(tmp_path):
     assert callback.patience == sys.maxsize
 
 
+def test_a_training_that_goes_on_forgets_why_it_had_stopped(tmp_path):
+    callback, later = EarlyStopping("val/loss", patience=1), EarlyStopping("val/loss", patience=9)
+    epochs_trained(tmp_path, callback, [1.0] * 5)
+    assert "did not improve" in callback.stopping_reason_message
+    later.load_state_dict(callback.state_dict())
+    epochs_trained(tmp_path, later, [1.0] * 3)
+    assert later.stopping_reason_message is None
+
+
 def test_the_smoothed_value_goes_on_with_the_training():
     callback, later = EarlyStopping("val/loss"), EarlyStopping("val/loss")
     for value in (1.0, 0.0):

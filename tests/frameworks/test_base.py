@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -36,6 +38,15 @@ def test_accumulating_two_batches_of_four_equals_one_batch_of_eight(make_fcn, fi
     fit(halves, batch_size=4)
     assert torch.allclose(whole.network.weight, halves.network.weight, atol=1e-6)
     assert not torch.allclose(whole.network.weight, make_fcn().network.weight)
+
+
+def test_the_clock_stops_with_the_training(make_fcn, fit, monkeypatch):
+    framework = make_fcn()
+    fit(framework)
+    seconds = framework.trained_seconds()
+    assert seconds > 0
+    monkeypatch.setattr("im2im.frameworks.base.time", SimpleNamespace(monotonic=lambda: 1e12))
+    assert framework.trained_seconds() == seconds
 
 
 def test_last_batches_of_an_epoch_count_even_when_fewer_than_accumulate(make_fcn, fit):

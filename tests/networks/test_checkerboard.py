@@ -1,10 +1,13 @@
 """Upsampling must not leave a pattern of period 2: power at the Nyquist lines that their neighbours do not have."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from im2im.networks.anisotropic_unet import AnisotropicUNet
 from im2im.networks.fnet import FNet
 
 
@@ -27,10 +30,10 @@ def pairs(count: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (target + noise(*smooth.shape, seed=seed + 2)).astype(np.float32), target.astype(np.float32)
 
 
-def denoised(**settings) -> np.ndarray:
+def denoised(network=partial(FNet, depth=2), **settings) -> np.ndarray:
     """Train a tiny network on noisy images and let it predict others, NYX."""
     torch.manual_seed(1)
-    network = FNet(2, channels=4, depth=2, **settings)
+    network = network(2, channels=4, **settings)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     source, target = map(torch.from_numpy, pairs(16, 64, seed=0))
     for _ in range(60):
@@ -53,9 +56,10 @@ def test_stripes_of_period_2_have_more(axis):
     assert nyquist_ratio(noise(4, 128, 128) + 0.5 * stripes) > 3
 
 
+@pytest.mark.parametrize("network", [partial(FNet, depth=2), AnisotropicUNet], ids=["fnet", "anisotropic_unet"])
 @pytest.mark.parametrize("residual", [False, True, 1.5])
-def test_a_trained_network_with_linear_upsampling_leaves_no_checkerboard(residual):
-    assert nyquist_ratio(denoised(upsampling="linear", residual=residual)) <= 1.5
+def test_a_trained_network_with_linear_upsampling_leaves_no_checkerboard(network, residual):
+    assert nyquist_ratio(denoised(network, upsampling="linear", residual=residual)) <= 1.5
 
 
 def test_one_with_transposed_convolutions_does():

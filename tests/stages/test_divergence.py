@@ -6,7 +6,7 @@ from pytorch_lightning.callbacks import Timer
 from tests_shared import SMALL
 
 from im2im.callbacks.early_stopping import EarlyStopping
-from im2im.stages.divergence import contrast, require_finite, train_longer, without_contrast
+from im2im.stages.divergence import contrast, other_rates, require_finite, train_longer, without_contrast
 
 
 def trained(**figures):
@@ -45,6 +45,7 @@ RAMP = np.linspace(-1, 1, 100).reshape(1, 10, 10).astype(np.float32)
         (RAMP * 0.5, RAMP, pytest.approx(0.5)),
         (RAMP * 0.001, RAMP, pytest.approx(0.001)),
         (RAMP * 0, RAMP * 0, None),
+        (RAMP[:, :0], RAMP[:, :0], None),
         (np.zeros((1, 4, 4), np.int32), np.eye(4, dtype=np.int32)[None], 0),
         (np.ones((1, 4, 4), np.uint8), np.eye(4, dtype=np.int32)[None], 0),
         (np.eye(4, dtype=np.int32)[None], 500 * np.eye(4, dtype=np.int32)[None], 1),
@@ -101,10 +102,14 @@ def test_twice_the_time_is_advised_by_the_key_that_ended_the_training(trainer, a
     assert train_longer(trainer, 1800.0) == advice
 
 
+def test_other_learning_rates_are_on_both_sides_of_that_of_the_training():
+    assert other_rates(trained()) == "try learning_rate=0.05 and learning_rate=5 instead of 0.5"
+
+
 def test_predictions_without_contrast_are_told_after_training(im2im, monkeypatch):
     told = "the predictions of 2 test images have almost no contrast"
     log = (im2im(*SMALL, "learning_rate=0") / "im2im.log").read_text()
     assert told in log
-    assert "train longer (max_epochs=2) or try learning_rate=1e-4" in log
+    assert "train longer (max_epochs=2) or raise learning_rate=0" in log
     monkeypatch.setattr("im2im.stages.divergence.FAINT", 0)  # little contrast is enough
     assert told not in (im2im(*SMALL, "learning_rate=0") / "im2im.log").read_text()

@@ -9,6 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tests_shared import SMALL
 
 import im2im as package
+from im2im.stages.divergence import contrast
 
 
 def folders_settings(root, *more) -> list[str]:
@@ -61,7 +62,9 @@ def test_time_lapses_are_scored_frame_by_frame(trained, im2im, tmp_path):
     assert list(pd.read_csv(run / "metrics.csv").image) == ["m_scene0_t0", "m_scene0_t1", "m_scene0_t2"]
 
 
-def test_excluded_pixels_change_no_figure(trained, folders, im2im):
+def test_excluded_pixels_change_no_figure(trained, folders, im2im, monkeypatch):
+    contrasts = []
+    monkeypatch.setattr("im2im.stages.evaluate.contrast", lambda found, truth: contrasts.append(contrast(found, truth)) or contrasts[-1])
     (folders / "cost_map").mkdir()
     for path in (folders / "target").iterdir():
         cost_map = np.ones((40, 48), np.uint8)
@@ -76,6 +79,7 @@ def test_excluded_pixels_change_no_figure(trained, folders, im2im):
     second = im2im(*settings)
     assert pd.read_csv(first / "metrics.csv").shape == (6, 2 + 7)
     assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
+    assert contrasts[:6] == contrasts[6:]
 
 
 @pytest.mark.parametrize(

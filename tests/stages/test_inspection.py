@@ -207,7 +207,7 @@ def test_the_same_pixels_in_two_splits_are_pointed_out():
     one, other, third = NOISE.integers(0, 99, (3, 8, 8))
     assert found_twice({"train": [one, other], "val": [third], "test": []}) == []
     (told,) = found_twice({"train": [one, other], "val": [third], "test": [third + 1, other]})
-    assert told.startswith("1 of the images are in two splits, such as train1 (train) and test1 (test)")
+    assert told.startswith("1 image is in two splits, such as train1 (train) and test1 (test)")
     assert found_twice({"train": [one, one], "val": [third]}) == []
 
 
@@ -235,7 +235,8 @@ def test_negative_labels_end_check_and_training_before_the_first_step(mode, im2i
         im2im(f"mode={mode}", *settings)
     told = capsys.readouterr()
     assert "got -1 in" in told.err.strip().splitlines()[-1]
-    assert "Epoch 0" not in told.out
+    assert "epoch 1" not in told.err
+    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 def test_interpolated_labels_are_told_at_the_start_of_a_training(im2im, tmp_path):

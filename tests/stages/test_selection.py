@@ -49,10 +49,10 @@ def logit(probability: float) -> float:
 class Images:
     """Validation images of probabilities, whose targets are where these exceed one half."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, cost_map: np.ndarray | None = None) -> None:
         rng = np.random.default_rng(0)
         self.sources = rng.uniform(0.0, 1.0, (count, 1, 32, 32)).astype(np.float32)
-        self.cutter = SimpleNamespace(normalized=self.normalized, given_cost_map=lambda entry: None)
+        self.cutter = SimpleNamespace(normalized=self.normalized, given_cost_map=lambda entry: cost_map)
 
     def normalized(self, entry):
         return self.sources[entry.index], (self.sources[entry.index] > 0.5).astype("u1")
@@ -77,14 +77,16 @@ def keep(path, bias: float) -> None:
     torch.save({"state_dict": segmentation(bias).state_dict(), "im2im": record, "epoch": int(path.stem == "last")}, path)
 
 
-def select(framework, folder, count=2, fixed=(), last: float | None = None):
+def select(framework, folder, count=2, fixed=(), last: float | None = None, cost_map=None):
     """Choose with checkpoints of the framework's bias and another one; gives the choices by key, and what was written."""
     keep(folder / "checkpoints" / "best.ckpt", framework.network.bias.item())
     if last is not None:
         keep(folder / "checkpoints" / "last.ckpt", last)
     written: dict = {}
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device="cpu"), checkpoint_callbacks=[])
-    choices = Selection(QUALITY, lambda values: written.update(values) or "after", fixed)(trainer, framework, Images(count), folder)
+    choices = Selection(QUALITY, lambda values: written.update(values) or "after", fixed)(
+        trainer, framework, Images(count, cost_map), folder
+    )
     return {one.key: one for one in choices}, written
 
 
@@ -108,6 +110,17 @@ def test_a_key_that_was_given_is_left_alone(fixed, tmp_path):
     assert "task.threshold" not in choices
     assert framework.task.threshold == 0.5
     assert not written
+
+
+def test_excluded_pixels_take_no_part(tmp_path, monkeypatch):
+    seen, score = [], Semantic.score
+    monkeypatch.setattr(Semantic, "score", lambda task, *images: seen.append(images[2]) or score(task, *images))
+    cost_map = np.ones((1, 32, 32), np.float32)
+    cost_map[:, 16:] = 0
+    choices, _ = select(segmentation(bias=logit(0.8)), tmp_path, cost_map=cost_map)
+    assert choices["task.threshold"].chosen == 0.8
+    assert len(seen) > 9
+    assert all(one is cost_map for one in seen)
 
 
 def test_a_gain_below_the_margin_changes_nothing(tmp_path, monkeypatch):
