@@ -107,7 +107,7 @@ class Histogram:
 
     @classmethod
     def fit(cls, samples: Sequence[Sample]) -> "Histogram | None":
-        """Count classes in bins of each channel; the channel that classifies most pixels correctly is taken. None where no pixel takes part."""
+        """Count classes in bins of each channel; take the channel that classifies most pixels correctly; None where no pixel takes part."""
         truth = np.concatenate([sample.truth[0][sample.included] for sample in samples]).astype(int)
         if not truth.size:
             return None

@@ -53,6 +53,7 @@ def fingerprint(
         raise ValueError("no training image; give data.root at least one pair for training, or lower data.fractions")
     looked = evenly(entries, LOOKED_AT)
     sizes = np.array([data.source.spatial_shape(entry.source) for entry in entries])
+    others = [data.target.spatial_shape(entry.target) for entry in entries if not entry.matched]
     known = list(voxel_size or data.voxel_size())
     seen = [_look(entry, data, numbered, ignored) for entry in looked]
     facts: dict[str, Any] = {
@@ -61,7 +62,7 @@ def fingerprint(
         "drawn": len(entries) <= LOOKED_AT and not any(pair.part for pair in data.pairs) and data.images.draws_validation(),
         "sizes": [list(data.source.spatial_shape(entry.source)) for entry in looked],
         "size": np.median(sizes, axis=0).astype(int).tolist(),
-        "smallest": sizes.min(axis=0).tolist(),
+        "smallest": np.min([*sizes, *others], axis=0).tolist(),
         "channels": list(data.channels()),
         "voxel_size": known,
     }
@@ -128,7 +129,7 @@ def _filters(axes: int) -> list[tuple[float, ...]]:
 def _labels(seen: Sequence[dict[str, Any]], axes: int) -> dict[str, Any]:
     """Sum up foreground, classes, and the number and size of objects."""
     areas, diagonals = (np.concatenate([one[key] for one in seen]) for key in ("areas", "diagonals"))
-    facts: dict[str, Any] = {"foreground": round(float(np.mean([one["foreground"] for one in seen])), 4)}
+    facts: dict[str, Any] = {"foreground": round(float(np.mean([one["foreground"] for one in seen])), 7)}
     facts["objects"] = {"in each image": int(np.median([len(one["areas"]) for one in seen]))}
     if len(areas):
         facts["objects"] |= {
@@ -139,7 +140,7 @@ def _labels(seen: Sequence[dict[str, Any]], axes: int) -> dict[str, Any]:
         }
     if counted := [one["classes"] for one in seen if one["classes"] is not None]:
         shares = np.mean(counted, axis=0)
-        facts["classes"] = {int(value): round(float(shares[value]), 4) for value in np.flatnonzero(shares)}
+        facts["classes"] = {int(value): round(float(shares[value]), 7) for value in np.flatnonzero(shares)}
     return facts
 
 

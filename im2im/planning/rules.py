@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from im2im.planning.sampling import length, patches, validation
+from im2im.planning.sampling import length, passes, patches, validation
 from im2im.planning.situation import RARE, Part, Situation
 
 FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
-OFTEN = 100  # times that a training sees each pixel, from which on it learns them by heart
+OFTEN = 100  # times that a training sees each pixel, from which on it overfits
 COLOURS = 3  # channels of a stained slide
 WORTH = {"intensities": 3500, "classes": 3500, "objects": 1000}  # steps below which a narrower network is better than fewer steps
 GAN_WORTH, STACK_WORTH = 700, 1000  # likewise, against discriminators and for classes in 3D
@@ -18,14 +18,15 @@ WIDTHS = (8, 16, 32)  # channels of the first level
 WIDEST = 256  # channels of any level of a U-Net
 LEVELS = (4, 6)  # of a U-Net, at least and at most
 COARSE = 8  # pixels of the coarsest level that an object is long at most
-RISE = 1.4  # times as long takes a step of twice the width, at least
+RISE = 1.4  # by how much a step of twice the width takes longer, at least
 PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 
 
 def network(at: Situation) -> Part | None:
     """Choose a network that this machine can train in the time, and its width by measured steps."""
     chosen, why = _option(at)
-    if at.has_weights or chosen is None or ("network" in at.given and at.network != chosen):
+    touched = any(key.partition(".")[0] == "network" for key in at.given)
+    if at.has_weights or chosen is None or (touched and at.network != chosen):
         return None
     settings: dict[str, Any] = {"network": chosen, "network.upsampling": "linear"}
     if chosen == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
@@ -35,9 +36,9 @@ def network(at: Situation) -> Part | None:
         settings["network.norm_layer"] = norm
     if at.alike:
         sigma = list(at.facts["smoothing"]["sigma"])
-        settings["network.residual"] = True if not any(sigma) else sigma[0] if len(set(sigma)) == 1 else sigma
-        why += f"; learns the difference from the source{' after a Gaussian filter' * any(sigma)}, by which the target is alike (r "
-        why += f"{at.facts['smoothing']['similarity']:.2f})"
+        settings["network.residual"] = (sigma if len(set(sigma)) > 1 else sigma[0]) or True
+        source = "the source after a Gaussian filter" if any(sigma) else "the source"
+        why += f"; learns the difference from {source}, which correlates with the target (r {at.facts['smoothing']['similarity']:.2f})"
     levels = 0
     if chosen == "unet":
         if {"network.channels", "network.strides"} & set(at.given):  # which fit each other
@@ -66,7 +67,7 @@ def _option(at: Situation) -> tuple[str | None, str]:
 def _levels(at: Situation) -> int:
     """Give the levels of a U-Net at the coarsest of which objects are short, and whose halvings fit patches."""
     levels = min(max(1 + math.ceil(math.log2(at.facts["objects"]["length"] / COARSE)), LEVELS[0]), LEVELS[1])
-    while any(side % 2 ** (levels - 1) for side in at.settings["patch_size"]):
+    while levels > LEVELS[0] and any(side % 2 ** (levels - 1) for side in at.settings["patch_size"]):
         levels -= 1
     return levels
 
@@ -81,12 +82,12 @@ def _width(at: Situation, settings: Mapping[str, Any], levels: int) -> tuple[int
     if at.measure is None:
         return 16, 0.0
     seconds_of = at.measure({**at.settings, **settings})
-    passes = PASSES.get(at.framework, 1)
+    networks = PASSES.get(at.framework, 1)
     stacks = at.kind == "classes" and at.dims == 3
     longest = (at.seconds or PATIENT) / (GAN_WORTH if at.adversarial else STACK_WORTH if stacks else WORTH[at.kind])
-    width, seconds = WIDTHS[0], passes * seconds_of(_channels(WIDTHS[0], levels))
+    width, seconds = WIDTHS[0], networks * seconds_of(_channels(WIDTHS[0], levels))
     for wider in WIDTHS[1:]:
-        if RISE * seconds > longest or (needed := passes * seconds_of(_channels(wider, levels))) > longest:
+        if RISE * seconds > longest or (needed := networks * seconds_of(_channels(wider, levels))) > longest:
             break
         width, seconds = wider, needed
     return width, seconds
@@ -123,9 +124,9 @@ def augmentation(at: Situation) -> Part | None:
 
 def _of_recordings(at: Situation) -> Part:
     """Choose augmentation of images that differ between recordings, by how often a training sees them."""
-    if at.passes < OFTEN:
+    if (often := passes(at)) < OFTEN:
         return Part("augmentation", {"augmentation": "contrast"}, "contrast differs between recordings")
-    return Part("augmentation", {"augmentation": "strong"}, f"the training sees each pixel {at.passes:.0f} times")
+    return Part("augmentation", {"augmentation": "strong"}, f"the training sees each pixel {often:.0f} times")
 
 
 def optimization(at: Situation) -> Part:
@@ -137,7 +138,7 @@ def optimization(at: Situation) -> Part:
     rate = 2.0e-3 if at.flat or (at.kind == "intensities" and not at.alike) else 1.0e-3
     return Part(
         "optimization",
-        {"learning_rate": rate, "scheduler.warm_up": 0.05, "optimizer.weight_decay": 0.01},
+        {"optimizer": "adamw", "learning_rate": rate, "scheduler.warm_up": 0.05, "optimizer.weight_decay": 0.01},
         "a short training with warm-up",
     )
 
@@ -147,7 +148,7 @@ def discriminator(at: Situation) -> Part | None:
     if at.framework == "cyclegan":
         keys = "framework.judges.target.discriminator.discriminator"
         settings: dict[str, Any] = {f"{keys}.channels": 32, f"{keys}.layers": 2}
-        if at.kind == "classes":
+        if at.kind == "classes" and at.classes == 2:
             settings |= {"task.single": True, "normalization.out_min": -1.0}
         return Part("discriminators", settings, "narrow ones, which see 34 pixels, for a short training")
     if at.adversarial:
@@ -160,7 +161,7 @@ def objects(at: Situation) -> Part | None:
     found = at.facts.get("objects", {})
     if at.framework != "embedseg" or at.has_weights or "length" not in found:
         return None
-    extent = float(max(64, 2 ** math.ceil(math.log2(found["length"]))))
+    extent = float(at.settings.get("framework.criterion.extent", max(64, 2 ** math.ceil(math.log2(found["length"])))))
     reach = 0.4 * found["width"]
     sigma = round(math.log(math.log(2) * (extent / reach) ** 2) / 10, 2)
     settings = {

@@ -8,7 +8,7 @@ from im2im.planning.situation import RARE, STEPS, Part, Situation
 BLOCKS = 6  # images, below which a whole one is too much to hold out
 HELD_OUT = ("data.fractions", "data.group", "data.validation_block")  # keys by which the user says what is held out
 SPARSE = 0.15  # share of the pixels below which objects have patches around them
-WHOLE_EPOCHS = {"data.foreground", "data.fraction_per_epoch"}  # keys that exclude patches around objects
+WHOLE_EPOCHS = {"data.foreground", "data.fraction_per_epoch", "data.patches_per_image"}  # keys that exclude patches around objects
 PATCH, LARGE_PATCH, GENERATED_PATCH = 128, 256, 256  # pixels along Y and X
 BESIDE_BLOCK = 0.625  # half of an image, in that of which a block of a fifth was left out
 OBJECT_LENGTHS = 4  # in a patch
@@ -34,7 +34,8 @@ def patches(at: Situation) -> Part:
     if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
-    if at.paired and 0 < (rare := at.rarest(foreground=True)) < RARE:
+    placed = any(key.startswith("data.places") for key in at.given)
+    if at.paired and not placed and 0 < (rare := at.rarest(foreground=True)) < RARE:
         settings["data.foreground"] = 0.5
         why += f", half of them around each class as often: the rarest covers {rare:.1%} of the image"
     return Part("patches", settings, why)
@@ -90,17 +91,33 @@ def validation(at: Situation) -> Part | None:
 
 def length(at: Situation) -> Part:
     """Choose the length of an epoch and of the training."""
-    limit, batch = VALIDATED[at.dims], at.settings["batch_size"]
     settings: dict[str, Any] = {
-        "data.validation_patches": max(4, math.ceil(limit / max(at.facts["images"].get("val", 0), 1))),
-        "data.validation_limit": limit,
+        "data.validation_patches": max(4, math.ceil(VALIDATED[at.dims] / max(at.facts["images"].get("val", 0), 1))),
+        "data.validation_limit": VALIDATED[at.dims],
     }
-    if "data.patches_per_image" in at.given:
-        steps = max(1, at.images * at.settings["data.patches_per_image"] // batch)
-    else:
-        wanted = max(math.ceil(FORWARD / SHARE * limit / batch), EPOCH[at.dims])
-        steps = settings["data.steps_per_epoch"] = at.settings.get("data.steps_per_epoch", wanted)
+    if "data.patches_per_image" not in at.given:
+        settings["data.steps_per_epoch"] = batches_of_epoch(at)
+    steps = batches_of_epoch(at) / at.settings.get("framework.optimization.accumulate", 1)
     total = GAN_STEPS if at.adversarial else STEPS[at.dims]
     settings["data.max_epochs"] = math.ceil(total / steps)
-    ending = "until max_time" if at.seconds else f"{steps * at.settings.get('max_epochs', settings['data.max_epochs'])} steps"
-    return Part("length", settings, f"{ending}, in epochs of {steps} steps")
+    most = f"{round(steps * at.settings.get('max_epochs', settings['data.max_epochs']))} steps"
+    ending = most if not at.seconds else f"until max_time, {most} at most" if "max_epochs" in at.settings else "until max_time"
+    return Part("length", settings, f"{ending}, in epochs of {steps:g} steps")
+
+
+def batches_of_epoch(at: Situation) -> int:
+    """Give the batches of an epoch, as given or so many that validation takes a tenth of the time."""
+    batch = at.settings["batch_size"]
+    if "data.patches_per_image" in at.given:
+        return max(1, at.images * int(at.settings["data.patches_per_image"]) // batch)
+    validated = at.settings.get("data.validation_limit", VALIDATED[at.dims])
+    return int(at.settings.get("data.steps_per_epoch", max(math.ceil(FORWARD / SHARE * validated / batch), EPOCH[at.dims])))
+
+
+def passes(at: Situation) -> float:
+    """Tell how often a training sees each pixel of its images, by its time and the cost of a step, its epochs, or the usual steps."""
+    batches = at.seconds / at.step_seconds if at.seconds and at.step_seconds else math.inf
+    batches = min(batches, at.settings.get("max_epochs", math.inf) * batches_of_epoch(at))
+    if batches == math.inf:
+        batches = STEPS[at.dims]
+    return batches * at.settings["batch_size"] * math.prod(at.settings["patch_size"]) / (at.images * math.prod(at.facts["size"]))

@@ -1,6 +1,5 @@
 """What rules look at, and what each of them gives."""
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,13 +71,6 @@ class Situation:
     def images(self) -> int:
         """Number of training images."""
         return int(self.facts["images"].get("train", 0))
-
-    @property
-    def passes(self) -> float:
-        """How often a training sees each pixel of its images: by the time and the cost of a step, else by the usual number of steps."""
-        steps = self.seconds / self.step_seconds if self.seconds and self.step_seconds else STEPS[self.dims]
-        seen = steps * self.settings["batch_size"] * math.prod(self.settings["patch_size"])
-        return seen / (self.images * math.prod(self.facts["size"]))
 
     def rarest(self, foreground: bool = False) -> float:
         """Give the share of the pixels that the rarest class has, or the rarest of foreground; 1 where that is not known."""

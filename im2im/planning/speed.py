@@ -8,6 +8,8 @@ import yaml
 
 from im2im.building import build
 from im2im.networks.layers import fast_layout
+from im2im.networks.padding import pad_to
+from im2im.networks.stride import input_size
 
 PART, FEWEST = 4, 2  # a quarter of a batch is measured, but at least so many patches
 LONG = 0.5  # seconds of a pass that is measured once
@@ -26,7 +28,8 @@ def pass_seconds(network: str, channels: int | tuple[int, ...], shape: tuple[int
     """
     size = min(shape[0], max(FEWEST, shape[0] // PART))
     built = fast_layout(build(yaml.safe_load(network), channels=channels)).to(device).train()
-    batch = torch.rand(size, *shape[1:], device=device)
+    fitting = input_size(built, shape[1], len(shape) - 2, shape[2:]).fitting(shape[2:])
+    batch, _ = pad_to(torch.rand(size, *shape[1:], device=device), fitting)  # as a training does
     kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     seconds: list[float] = []
     while len(seconds) < 2 or (len(seconds) < 3 and seconds[-1] < LONG):  # the first pass also makes what later ones reuse

@@ -20,11 +20,19 @@ from im2im.planning.situation import Situation
 from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
-from im2im.settings import command_keys, settle_length
+from im2im.settings import UNLIMITED, command_keys, settle_length
 
 log = logging.getLogger(__name__)
 
-SIZES = ("patch_size", "batch_size", "data.steps_per_epoch", "data.patches_per_image", "max_epochs")  # by which rules go where given
+SIZES = (  # which rules take into account where they are given
+    "patch_size",
+    "batch_size",
+    "data.steps_per_epoch",
+    "data.patches_per_image",
+    "data.validation_limit",
+    "framework.optimization.accumulate",
+    "framework.criterion.extent",
+)
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
@@ -92,8 +100,9 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
     """Let the network be that of the weights that a training starts from, and offsets mean what they meant there."""
     saved = OmegaConf.create(read(find(cfg.init, key="init"))["im2im"]["config"])
     if "network" not in given:
-        own = {key.split(".")[1] for key in given if key.startswith("network.")}
-        cfg.network = {**saved.network, **{key: cfg.network[key] for key in own}}
+        own = {key.split(".")[1] for key in given if key.startswith("network.")} | {"in_channels", "out_channels", "spatial_dims"}
+        there, here = (dict(OmegaConf.to_container(one.network, resolve=False)) for one in (saved, cfg))  # type: ignore[arg-type]
+        cfg.network = {**there, **{key: here[key] for key in own & here.keys()}}
     for key in ("framework.start_sigma", "framework.criterion.extent"):
         if key not in given and None not in (there := OmegaConf.select(saved, key), OmegaConf.select(cfg, key)):
             OmegaConf.update(cfg, key, there)
@@ -126,6 +135,8 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         return seconds
 
     sizes = {key: OmegaConf.select(cfg, key) for key in SIZES if key in given}
+    if cfg.max_epochs != UNLIMITED and ("max_epochs" in given or cfg.max_epochs != cfg.data.max_epochs):
+        sizes["max_epochs"] = cfg.max_epochs
     return Situation(
         facts=facts,
         kind="objects" if task.objects else "classes" if data.target.labels else "intensities",

@@ -41,7 +41,7 @@ def test_objects_are_measured(tmp_path):
     labels[10:14, 5:45], labels[30:36, 60:66], labels[40:41, 0:1] = 7, 300, 9
     found = described(tmp_path, [{"source": np.ones((64, 96), np.uint8), "target": labels}] * 2, "task=instance", numbered=True)
     assert found["objects"] == {"in each image": 3, "width": 6.0, "length": 8.5, "area": 36.0, "small": 1.0}  # diagonals 40.2, 8.5, 1.4
-    assert found["foreground"] == round(197 / 6144, 4)
+    assert found["foreground"] == round(197 / 6144, 7)
     assert "classes" not in found
 
 

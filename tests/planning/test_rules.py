@@ -1,7 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
-from tests_planning import CELLS, STACK, alike, settings
+from tests_planning import CELLS, FACTS, STACK, alike, settings
+
+from im2im.planning.sampling import length
+from im2im.planning.situation import Situation
 
 
 def test_patches_of_intensities_are_about_as_large_as_the_receptive_field_and_a_batch_has_as_many_pixels_whatever_their_size():
@@ -161,7 +165,7 @@ def test_learning_rates_are_those_of_short_trainings():
 
 def test_discriminators_are_as_narrow_as_the_generator():
     assert settings(framework="pix2pix")["framework.discriminator.discriminator.channels"] == 32
-    found = settings("classes", facts=CELLS, framework="cyclegan", network="unet", paired=False)
+    found = settings("classes", facts=CELLS, classes=2, framework="cyclegan", network="unet", paired=False)
     assert found["framework.judges.target.discriminator.discriminator.layers"] == 2
     assert (found["task.single"], found["normalization.out_min"], found["network.depth"]) == (True, -1.0, 2)
 
@@ -186,6 +190,23 @@ def test_an_epoch_is_long_enough_for_validation_to_take_a_tenth(given, steps):
 
 def test_epochs_of_stacks_are_short_for_their_steps_are_slow():
     assert settings(facts=STACK, dims=3, given=["batch_size"], settings={"batch_size": 2})["data.steps_per_epoch"] == 27
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "4000 steps, in epochs of 100 steps"),
+        ({"max_epochs": 10}, "1000 steps, in epochs of 100 steps"),
+        ({"framework.optimization.accumulate": 4}, "4000 steps, in epochs of 25 steps"),
+        ({"data.validation_limit": 640}, "4005 steps, in epochs of 267 steps"),
+    ],
+)
+def test_the_length_is_told_in_optimizer_steps(given, told):
+    situation = Situation(facts=FACTS, kind="intensities", settings={**given, "batch_size": 8})
+    assert length(situation).reason == told
+    steps, _, epochs = told.partition(",")
+    ending = f"until max_time, {steps} at most" if "max_epochs" in given else "until max_time"
+    assert length(replace(situation, seconds=60.0)).reason == f"{ending},{epochs}"
 
 
 def test_adversarial_trainings_and_stacks_have_lengths_of_their_own():

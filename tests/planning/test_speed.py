@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
+from im2im.networks.stride import require_multiple
 from im2im.planning import speed
 
 CONFIG = "{_target_: torch.nn.Conv3d, in_channels: 1, kernel_size: 1}"
@@ -19,7 +22,9 @@ def seen(monkeypatch):
             self.conv = nn.Conv2d(1, channels, 1)
 
         def forward(self, source):
-            sizes.append(len(source))
+            require_multiple(source.shape[2:], (4, 4))
+            if self.training:
+                sizes.append(len(source))
             return self.conv(source)
 
     def laid_out(network):
@@ -47,3 +52,14 @@ def test_the_same_network_is_measured_once(seen):
     assert len(networks) == 1
     speed.pass_seconds(CONFIG, 4, (2, 1, 8, 8), CPU, "32-true")
     assert len(networks) == 2
+
+
+@pytest.mark.parametrize(("batch", "seconds"), [(1, 1), (2, 1), (4, 2), (16, 4)])
+def test_the_seconds_are_those_of_a_whole_batch(seen, monkeypatch, batch, seconds):
+    now = iter(range(100))
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
+    assert speed.pass_seconds(CONFIG, 2, (batch, 1, 8, 8), CPU, "32-true") == seconds
+
+
+def test_patches_that_the_network_does_not_take_are_measured_as_they_are_padded(seen):
+    assert speed.pass_seconds(CONFIG, 2, (2, 1, 10, 9), CPU, "32-true") > 0

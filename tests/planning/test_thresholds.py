@@ -5,7 +5,7 @@ from tests_planning import CELLS, EMBEDSEG, STACK, alike, settings
 
 PLACES, FOREGROUND, BATCH_DICE = "data.places._target_", "data.foreground", "criterion.criteria.dice.whole_batch"
 FLAT = {**STACK, **CELLS, "plane_distance": 9.0}
-UNPAIRED = {"kind": "classes", "facts": CELLS, "framework": "cyclegan", "network": "unet", "paired": False}
+UNPAIRED = {"kind": "classes", "classes": 2, "facts": CELLS, "framework": "cyclegan", "network": "unet", "paired": False}
 
 
 def classes(**facts):
@@ -83,9 +83,19 @@ def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of
         ({"facts": {**STACK, "smallest": [3, 40, 70]}, "dims": 3}, {"patch_size": [8, 32, 64]}),
         ({**images(8), "dims": 3, "facts": {**images(8)["facts"], **STACK, "images": {"train": 8}}}, {"augmentation": None}),
         (UNPAIRED, {"batch_size": 4, "patch_size": [128, 128], "augmentation": None, "learning_rate": 5e-4}),
+        (UNPAIRED, {"task.single": True}),
+        ({**UNPAIRED, "classes": 3}, {"task.single": None}),
         ({**UNPAIRED, "facts": {**CELLS, "foreground": 0.01, "channels": [3, 1]}}, {FOREGROUND: None, "augmentation": None}),
         ({**objects(foreground=0.01), "paired": False}, {PLACES: None}),
         ({**objects(foreground=0.01), "given": ["data.foreground"]}, {PLACES: None}),  # which excludes it
+        (
+            {**objects(foreground=0.01), "given": ["data.patches_per_image"], "settings": {"data.patches_per_image": 9}},
+            {PLACES: None},
+        ),
+        ({**classes(foreground=0.01), "given": ["data.places._target_"]}, {FOREGROUND: None}),
+        ({**objects(), "given": ["network.dropout"]}, {"network": None, "network.upsampling": None}),  # which fnet has not
+        ({**of_size(length=20.0), "settings": {"framework.criterion.extent": 1024}}, {"framework.start_sigma": 0.85}),
+        (of_size(length=20.0), {"framework.start_sigma": 0.3}),
         (classes(objects={"in each image": 0}), {"patch_size": [128, 128]}),
         (images(8, "intensities") | {"framework": "pix2pix", "network": "fnet"}, {"augmentation": None}),
         ({"facts": FLAT, "dims": 3, "framework": "pix2pix"}, {"network": "fnet"}),
@@ -122,6 +132,11 @@ def test_a_wider_network_is_measured_only_where_it_could_fit():
 
     assert settings(seconds=840, measure=measure)["network.channels"] == 16  # .24 s are the longest step
     assert measured == [8, 16]  # 32 channels take at least 1.4 times as long
+
+
+@pytest.mark.parametrize(("epochs", "chosen"), [(39, "contrast"), (40, "strong")])  # of 100 steps; 40 of them see each pixel once
+def test_augmentation_follows_how_often_the_epochs_let_a_training_see_each_pixel(epochs, chosen):
+    assert settings(**images(20, "intensities"), settings={"max_epochs": epochs})["augmentation"] == chosen
 
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(839, "contrast"), (841, "strong")])

@@ -24,6 +24,13 @@ def test_a_trial_keeps_the_plan_but_for_settings_of_an_option_that_it_replaces(t
     assert of_trial(PLAN, trial, CHOICES) == kept
 
 
+def test_a_trial_with_another_framework_has_an_optimizer_of_its_own():
+    plan = {"optimizer": "adamw", "optimizer.weight_decay": 0.01, "learning_rate": 0.002}
+    choices = {"framework": "fcn", "optimizer": "adamw"}
+    assert of_trial(plan, ["framework=pix2pix"], choices) == ["learning_rate=0.002"]
+    assert of_trial(plan, ["framework=fcn"], choices) == ["optimizer=adamw", "optimizer.weight_decay=0.01", "learning_rate=0.002"]
+
+
 def test_a_search_on_images_of_a_folder_starts_from_their_plan(folders, tmp_path):
     settings = ["task=labelfree", "data=folders", f"data.root={folders}", "data.index=false", "hardware=cpu", "plan=auto"]
     settings += ["data.fractions.test=0.2", "data.fractions.val=0.2", "data.steps_per_epoch=2", "network.depth=1", "batch_size=2"]
