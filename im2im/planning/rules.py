@@ -1,7 +1,7 @@
 """Written rules from what the data and the machine are like to settings; docs/planning.md gives the source or measurement of each."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from im2im.planning.sampling import length, passes, patches, validation
@@ -11,13 +11,12 @@ FEW = 30  # images, below which augmentation is strong
 VERY_FEW = 10  # images, below which intensities are turned by any angle as well
 OFTEN = 100  # times that a training sees each pixel, from which on it overfits
 COLOURS = 3  # channels of a stained slide
-WORTH = {"intensities": 3500, "classes": 3500, "objects": 1000}  # steps below which a narrower network is better than fewer steps
-GAN_WORTH, STACK_WORTH = 700, 1000  # likewise, against discriminators and for classes in 3D
+WORTH, LABELS_WORTH, GAN_WORTH = 3500, 1000, 700  # steps below which a narrower network is better; of labels for objects and classes in 3D
 PATIENT = 1200.0  # seconds in which a training without max_time should make that many steps
 WIDTHS = (8, 16, 32)  # channels of the first level
 WIDEST = 256  # channels of any level of a U-Net
 LEVELS = (4, 6)  # of a U-Net, at least and at most
-COARSE = 8  # pixels of the coarsest level that an object is long at most
+COARSE = 8  # pixels that an object is long at most at the coarsest level
 RISE = 1.4  # by how much a step of twice the width takes longer, at least
 PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6}  # of networks of the generator's size in a step
 
@@ -25,27 +24,25 @@ PASSES = {"fcn": 1, "embedseg": 1, "pix2pix": 2, "pix2pixhd": 2, "cyclegan": 6} 
 def network(at: Situation) -> Part | None:
     """Choose a network that this machine can train in the time, and its width by measured steps."""
     chosen, why = _option(at)
-    touched = any(key.partition(".")[0] == "network" for key in at.given)
+    touched = {key for key in at.given if key.partition(".")[0] == "network"}
     if at.has_weights or chosen is None or (touched and at.network != chosen):
         return None
-    settings: dict[str, Any] = {"network": chosen, "network.upsampling": "linear"}
+    settings: dict[str, Any] = {"network": chosen}
+    levels = 0
+    if chosen == "unet":
+        if touched & {"network.channels", "network.strides"}:  # which fit each other
+            return None
+        levels = _levels(at)
+        settings["network.strides"] = [2] * (levels - 1)
+    else:
+        settings["network.upsampling"] = "linear"
     if chosen == "fnet" and (at.dims == 3 or at.framework == "cyclegan"):
         settings["network.depth"] = 3 if at.dims == 3 else 2
     if at.framework == "cyclegan":
-        norm = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}
-        settings["network.norm_layer"] = norm
+        settings["network.norm_layer"] = {"_target_": f"torch.nn.InstanceNorm{at.dims}d", "_partial_": True, "affine": True}
     if at.alike:
-        sigma = list(at.facts["smoothing"]["sigma"])
-        settings["network.residual"] = (sigma if len(set(sigma)) > 1 else sigma[0]) or True
-        source = "the source after a Gaussian filter" if any(sigma) else "the source"
+        settings["network.residual"], source = _residual(at.facts["smoothing"]["sigma"])
         why += f"; learns the difference from {source}, which correlates with the target (r {at.facts['smoothing']['similarity']:.2f})"
-    levels = 0
-    if chosen == "unet":
-        if {"network.channels", "network.strides"} & set(at.given):  # which fit each other
-            return None
-        levels = _levels(at)
-        settings = {"network": chosen, "network.strides": [2] * (levels - 1)}
-        why = f"{levels} levels for {why}"
     width, seconds = _width(at, settings, levels)
     settings["network.channels"] = _channels(width, levels)
     return Part("network", settings, f"{why}; {width} channels: {seconds:.2g} s a step here" if seconds else why, seconds or None)
@@ -59,17 +56,26 @@ def _option(at: Situation) -> tuple[str | None, str]:
         return "fnet", "a path at full resolution"
     if at.kind == "objects":
         return "fnet", "four to eight times as fast as branched_erfnet"
-    if at.network == "unet" and at.kind == "classes" and at.dims == 2 and "length" in at.facts["objects"]:
-        return "unet", f"objects of {at.facts['objects']['length']:.0f} pixels"
+    if at.network == "unet" and at.kind == "classes":
+        return "unet", f"{_levels(at)} levels for objects of {at.facts['objects'].get('length', 0):.0f} pixels"
     return ("fnet", "no checkerboard") if at.network == "fnet" else (None, "")
 
 
 def _levels(at: Situation) -> int:
-    """Give the levels of a U-Net at the coarsest of which objects are short, and whose halvings fit patches."""
-    levels = min(max(1 + math.ceil(math.log2(at.facts["objects"]["length"] / COARSE)), LEVELS[0]), LEVELS[1])
-    while levels > LEVELS[0] and any(side % 2 ** (levels - 1) for side in at.settings["patch_size"]):
+    """Give the levels of a U-Net: objects are short at the coarsest, and patches can be halved so often; the fewest in 3D."""
+    least, most = LEVELS
+    length = max(at.facts["objects"].get("length", 0), COARSE)
+    levels = least if at.dims == 3 else min(max(1 + math.ceil(math.log2(length / COARSE)), least), most)
+    while levels > least and any(side % 2 ** (levels - 1) for side in at.settings["patch_size"]):
         levels -= 1
     return levels
+
+
+def _residual(sigma: Sequence[float]) -> tuple[bool | float | list[float], str]:
+    """Give ``network.residual`` for the Gaussian filter of a source, (Z)YX in pixels, and what the network adds to."""
+    if not any(sigma):
+        return True, "the source"
+    return sigma[0] if len(set(sigma)) == 1 else list(sigma), "the source after a Gaussian filter"
 
 
 def _channels(width: int, levels: int) -> int | list[int]:
@@ -83,11 +89,18 @@ def _width(at: Situation, settings: Mapping[str, Any], levels: int) -> tuple[int
         return 16, 0.0
     seconds_of = at.measure({**at.settings, **settings})
     networks = PASSES.get(at.framework, 1)
-    stacks = at.kind == "classes" and at.dims == 3
-    longest = (at.seconds or PATIENT) / (GAN_WORTH if at.adversarial else STACK_WORTH if stacks else WORTH[at.kind])
+    steps = WORTH
+    if at.adversarial:
+        steps = GAN_WORTH
+    elif at.kind == "objects" or (at.kind == "classes" and at.dims == 3):
+        steps = LABELS_WORTH
+    longest = (at.seconds or PATIENT) / steps
     width, seconds = WIDTHS[0], networks * seconds_of(_channels(WIDTHS[0], levels))
     for wider in WIDTHS[1:]:
-        if RISE * seconds > longest or (needed := networks * seconds_of(_channels(wider, levels))) > longest:
+        if RISE * seconds > longest:
+            break
+        needed = networks * seconds_of(_channels(wider, levels))
+        if needed > longest:
             break
         width, seconds = wider, needed
     return width, seconds

@@ -15,6 +15,7 @@ OBJECT_LENGTHS = 4  # in a patch
 AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixels of a batch
 VOLUME = 262_144  # voxels of a batch
 BATCHES = (2, 16)  # smallest and largest batch
+BYTES = 2000  # that a pixel of a batch takes while a network learns, about
 VALIDATED = {2: 64, 3: 16}  # patches of one validation
 EPOCH = {2: 100, 3: 25}  # fewest steps of an epoch
 FORWARD = 1 / 3  # cost of a validated patch in that of a trained one
@@ -28,9 +29,12 @@ def patches(at: Situation) -> Part:
     pixels = math.prod(size)
     wanted = VOLUME if at.dims == 3 else AREA["intensities" if at.adversarial else at.kind]
     batch = round(wanted / pixels)
-    settings: dict[str, Any] = {"patch_size": size, "batch_size": min(max(batch, BATCHES[0]), BATCHES[1])}
-    if at.framework == "cyclegan":
-        settings["batch_size"] = min(settings["batch_size"], 4)  # four networks learn at a time
+    batch = min(max(batch, BATCHES[0]), 4 if at.framework == "cyclegan" else BATCHES[1])  # four networks of cyclegan learn at a time
+    memory = at.facts.get("memory", math.inf)
+    if batch * pixels * BYTES > memory * 1e9:
+        batch = max(1, int(memory * 1e9 / BYTES / pixels))
+        why += f", as many as {memory:.1f} GB hold"
+    settings: dict[str, Any] = {"patch_size": size, "batch_size": batch}
     if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
@@ -55,7 +59,7 @@ def _size(at: Situation) -> tuple[list[int], str]:
     elif at.dims == 3:
         voxel = at.facts["voxel_size"]
         wanted = 16 if at.kind == "intensities" else 2 ** round(math.log2(45 * voxel[-1] / voxel[0]))  # 64 pixels are about as long
-        planes, side, why = [_within(min(wanted, 32), depth[0], 8)], 64, "cubes that fit into memory"
+        planes, side, why = [_within(min(wanted, 32), depth[0], 8)], 64, "cubes, few enough for the memory of a GPU"
     else:
         side, why = _side(at, min(height, width))
     return [*planes, _within(side, height), _within(side, width)], why

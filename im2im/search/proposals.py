@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from im2im.planning.rules import VERY_FEW
+from im2im.planning.sampling import BYTES
 from im2im.planning.situation import FLAT, plane_distance
 from im2im.search.refusals import WHILE_TRAINING
 from im2im.search.space import dimension
@@ -23,7 +24,6 @@ FRAMEWORKS = ("fcn", "pix2pix")  # of pairs
 AUGMENTATIONS = ("intensity", "contrast", "flips", "strong")
 FACTOR = 8  # of learning rates to both sides of the default
 OBJECTS = 2  # widths of an object that a patch holds at least
-BYTES = 2000  # that a voxel of a batch takes while a network learns, about
 TAIL = 10  # times as far above the median as others are below it: single bright pixels, which mean and deviation follow
 VARIANTS = {
     "fnet": {"wide": ["network.channels=48"], "narrow": ["network.channels=16"], "shallow": ["network.depth=3"]},

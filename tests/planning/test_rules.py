@@ -113,6 +113,15 @@ def test_labels_are_learnt_better_by_a_wide_network_in_fewer_steps():
     assert found["network.channels"] == 16
 
 
+def test_classes_in_stacks_are_learnt_in_fewer_steps_than_those_in_planes():
+    pace = {8: 0.1, 16: 0.5, 32: 0.9}
+    stacks, planes = (
+        settings("classes", facts={**CELLS, **facts}, dims=dims, network="unet", seconds=600, measure=lambda _: lambda widths: pace[widths[0]])
+        for facts, dims in ((STACK, 3), ({}, 2))
+    )
+    assert (stacks["network.channels"][0], planes["network.channels"][0]) == (16, 8)
+
+
 def test_a_step_against_discriminators_passes_more_networks_but_fewer_steps_are_enough():
     pace = {32: 0.9, 16: 0.4, 8: 0.1}
     assert settings(seconds=600, measure=lambda _: pace.get, framework="pix2pix")["network.channels"] == 16

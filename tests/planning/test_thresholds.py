@@ -55,7 +55,8 @@ def few(count, val=1, sizes=((512, 512),)):
         ("augmentation", images(9, "intensities", **alike(0.9)), "rotations", images(10, "intensities", **alike(0.9)), None),
         ("augmentation", against(29), "rotations", against(30), None),
         ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),
-        ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, None, {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
+        ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, "unet", {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
+        ("batch_size", {"facts": {"memory": 0.26}}, 7, {"facts": {"memory": 0.27}}, 8),  # GB
         ("network.residual", {"facts": alike(0.49)}, None, {"facts": alike(0.5)}, True),
         ("criterion", {"facts": alike(0.49)}, "mse_correlation", {"facts": alike(0.5)}, "mse"),
         ("learning_rate", {"facts": alike(0.49)}, 2e-3, {"facts": alike(0.5)}, 1e-3),
@@ -96,7 +97,9 @@ def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of
         ({**objects(), "given": ["network.dropout"]}, {"network": None, "network.upsampling": None}),  # which fnet has not
         ({**of_size(length=20.0), "settings": {"framework.criterion.extent": 1024}}, {"framework.start_sigma": 0.85}),
         (of_size(length=20.0), {"framework.start_sigma": 0.3}),
-        (classes(objects={"in each image": 0}), {"patch_size": [128, 128]}),
+        (classes(objects={"in each image": 0}), {"patch_size": [128, 128], "network.strides": [2, 2, 2]}),
+        (classes(), {"patch_size": [224, 224], "batch_size": 5}),
+        ({**classes(**STACK), "dims": 3}, {"network.strides": [2, 2, 2], "network.channels": [16, 32, 64, 128]}),
         (images(8, "intensities") | {"framework": "pix2pix", "network": "fnet"}, {"augmentation": None}),
         ({"facts": FLAT, "dims": 3, "framework": "pix2pix"}, {"network": "fnet"}),
         ({"facts": STACK, "dims": 3}, {"data.steps_per_epoch": 25, "data.validation_limit": 16}),

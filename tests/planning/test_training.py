@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from tests_shared import command
 from tests_tiny import composed
 
-from im2im.planning.training import is_planned
+from im2im.planning.training import _take_over, is_planned
 
 SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "callbacks.sample_images=null"]
 BUILT_IN = ["hardware=cpu", "max_epochs=1", "callbacks.sample_images=null", "data.size=[32,32]", "data.counts={train:2,val:1,test:1}"]
@@ -161,6 +161,34 @@ def test_a_training_from_other_weights_keeps_their_network_and_plans_all_else(fo
     config = OmegaConf.load(im2im(f"data.root={folders}", f"init={again}", "plan=auto", *given, "learning_rate=0.01") / "config.yaml")
     assert (config.network.channels, config.network.residual, config.learning_rate) == (4, True, 0.01)
     assert config.patch_size == [32, 48]
+
+
+def test_the_network_of_other_weights_has_the_channels_of_these_images(monkeypatch):
+    saved = composed("task=semantic", "network.channels=[4,8]", "network.strides=[2]", "in_channels=1", "out_channels=2")
+    content = {"network": OmegaConf.to_container(saved.network, resolve=True), "framework": {}}
+    monkeypatch.setattr("im2im.planning.training.find", lambda path, key: path)
+    monkeypatch.setattr("im2im.planning.training.read", lambda path: {"im2im": {"config": content}})
+    cfg = composed("task=semantic", "init=somewhere")
+    _take_over(cfg, ())
+    cfg.in_channels, cfg.out_channels = 3, 5  # from the data, which are looked at later
+    assert (cfg.network.channels, cfg.network.in_channels, cfg.network.out_channels) == ([4, 8], 3, 5)
+
+
+def test_a_key_that_only_the_network_of_the_task_has_keeps_that_network(tmp_path, im2im):
+    labels = np.zeros((32, 32), np.uint16)
+    labels[4:12, 4:12], labels[18:28, 18:28] = 1, 2
+    for role in ("source", "target"):
+        (tmp_path / "images" / role).mkdir(parents=True)
+        for name in "abc":
+            tifffile.imwrite(tmp_path / "images" / role / f"{name}.tif", labels)
+    given = ["network.dropout=0.1", "network.channels=4", "patch_size=[32,32]", "batch_size=2", "data.steps_per_epoch=1"]
+    run = im2im("task=instance", f"data.root={tmp_path / 'images'}", "plan=auto", *SHORT, *given)
+    assert OmegaConf.load(run / "config.yaml").network.dropout == 0.1
+
+
+def test_a_check_tells_the_plan_of_a_training(folders, im2im, capsys):
+    im2im("mode=check", f"data.root={folders}", "plan=auto", *SHORT, *TINY)
+    assert "plan: patches: patch_size=[32,48]" in capsys.readouterr().err
 
 
 def test_nothing_is_chosen_for_the_network_of_weights_that_were_not_planned(folders, im2im):
