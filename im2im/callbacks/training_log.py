@@ -31,7 +31,7 @@ class TrainingLog(pl.Callback):
     def __init__(self, metric: str, console: bool = True) -> None:
         self.metric, self.extra = metric, None if console else ONLY_FILE
         self.left, self.complete, self.began = TrainingTimeLeft(), 0, 0.0  # complete: an epoch, number from 1, that was not told yet
-        self._batches = -1  # of those that are measured; -1: all were
+        self._batches, self._measured = -1, (0, 0)  # batches so far, -1 once it was told; between which of them time is measured
         self._start, self._first_epoch, self._warned = 0.0, 0, False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -42,18 +42,18 @@ class TrainingLog(pl.Callback):
         self.left.start()
         self.began, self.complete, self._batches, self._first_epoch = time.monotonic(), 0, 0, trainer.current_epoch
         self._warned = False
+        each = _accumulated(pl_module)
+        last, left = (UNMEASURED + MEASURED) * each, epochs_wanted(trainer)
+        if left is not None:
+            last = max(min(last, int(trainer.num_training_batches * (left - trainer.current_epoch)) // 2), 1)
+        self._measured = min(UNMEASURED * each, last - 1), last
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Measure the first steps, then say how long one takes."""
         if self._batches < 0 or not trainer.is_global_zero:
             return
         self._batches += 1
-        each = getattr(getattr(pl_module, "optimization", None), "accumulate", 1)  # batches for each step
-        last = (UNMEASURED + MEASURED) * each
-        left = epochs_wanted(trainer)
-        if left is not None:
-            last = max(min(last, int(trainer.num_training_batches * (left - trainer.current_epoch)) // 2), 1)
-        first = min(UNMEASURED * each, last - 1)
+        each, (first, last) = _accumulated(pl_module), self._measured
         if self._batches == first or (first == 0 and self._batches == 1):
             self._start = _now(trainer) if first else self.began
         if self._batches >= last:
@@ -142,6 +142,11 @@ def ended(trainer: pl.Trainer) -> str:
     if trainer.max_steps >= 0 and trainer.global_step >= trainer.max_steps:
         return f"by max_steps {after}"
     return f"after all {total} epochs" if done == total and total != 1 else after
+
+
+def _accumulated(framework: pl.LightningModule) -> int:
+    """Give the batches of each step."""
+    return int(getattr(getattr(framework, "optimization", None), "accumulate", 1))
 
 
 def _steps(trainer: pl.Trainer) -> int:

@@ -42,17 +42,17 @@ def results(record: Record) -> str:
     split, tested = _scored(record)
     part = record.section(f"{split}_subset")
     best = next(iter(record.section("baselines")), "")
-    simple = record.section("baselines").get(best, {})
+    of_baseline = record.section("baselines").get(best, {})
     for name, entry in tested.items():
         mean, deviation, count = (_value(entry, key) for key in ("mean", "std", "n"))
         size = f"{count:.0f}" if np.isfinite(count) else MISSING
-        compared = [number(_value(simple.get(name, {}), "mean"))] if best else []
+        compared = [number(_value(of_baseline.get(name, {}), "mean"))] if best else []
         if best and part:
-            compared = [number(_value(part.get(name, {}), "mean")), f"{simple.get(name, {}).get('n', 0):.0f}", *compared]
+            compared = [number(_value(part.get(name, {}), "mean")), f"{of_baseline.get(name, {}).get('n', 0):.0f}", *compared]
         rows.append([metric_label(name), number(mean), spread(mean, deviation), size, *compared, better(name)])
-    beside = [*(["Mean of subset", "n of subset"] if part else []), f"Baseline: {baseline_label(best)}"] if best else []
+    headings = [*(["Mean of subset", "n of subset"] if part else []), f"Baseline: {baseline_label(best)}"] if best else []
     note = "Baselines were scored on a subset, for lack of time; the network's mean there stands beside them." if best and part else ""
-    numbers = block("All metrics", table(["Metric", "Mean", "SD", "n", *beside, "Better"], rows), note)
+    numbers = block("All metrics", table(["Metric", "Mean", "SD", "n", *headings, "Better"], rows), note)
     title = TITLES[split]
     return section(f"{title} results", grid([numbers, _distribution(record)])) + section(f"{title} images", *_pictures(record, split))
 

@@ -34,9 +34,9 @@ def metric_table(
     for name, entry in metrics.items():
         mean, deviation = (float("nan") if (value := entry.get(key)) is None else float(value) for key in ("mean", "std"))
         count = f"{entry['n']:.0f}" if "n" in entry else MISSING
-        simple = (baselines or {}).get(best or "", {}).get(name, {})
-        means = [one.get("mean") for one in ((subset or {}).get(name, {}), simple)]
-        mine, theirs = (MISSING if mean is None else number(mean) for mean in means)
-        compared = [] if best is None else [*([mine, f"{simple.get('n', 0):.0f}"] if subset else []), theirs]
+        of_baseline = (baselines or {}).get(best or "", {}).get(name, {})
+        means = [one.get("mean") for one in ((subset or {}).get(name, {}), of_baseline)]
+        on_subset, baseline = (MISSING if mean is None else number(mean) for mean in means)
+        compared = [] if best is None else [*([on_subset, f"{of_baseline.get('n', 0):.0f}"] if subset else []), baseline]
         table.add_row(Text(metric_label(name)), number(mean), spread(mean, deviation), count, *compared)
     return table

@@ -75,33 +75,33 @@ def evaluate(
     data.require_channels(framework.record["in_channels"], framework.record.get("target_channels"))
     if framework.reads != "source":
         raise ValueError("only predictions from source to target are scored; set framework.direction=forward")
-    longer = train_longer(trainer, framework.trained_seconds()) if training else ""
+    train_more = train_longer(trainer, framework.trained_seconds()) if training else ""
     split = "test" if not training or any(pair.split == "test" for pair in data.pairs) else "val"
     entries = data.entries(split)
     if not entries and not training:
         raise ValueError("no image to score; give data.root a test/ folder, or raise data.fractions.test")
     _refuse_leaks(data, framework.record.get("runs", [])[1:])
     start = time.perf_counter()
-    simple = baselines_of(framework, data, run, bool(training)) if baselines else {}
+    fitted = baselines_of(framework, data, run, bool(training)) if baselines else {}
     seconds = allowed_seconds(training, time.perf_counter() - start)
     metrics: dict[str, Any] = {"train": training} if training else {}
     matched = [entry for entry in entries if entry.matched]
     if not matched:
         return _look(framework, data, split, entries, run, metrics)
-    regions = _regions(framework, data, split, matched, simple, seconds) if simple else {}
+    regions = _regions(framework, data, split, matched, fitted, seconds) if fitted else {}
     places = enumerate(track(matched, "evaluating", transient=True))
-    scored = [_score(framework, data, split, entry, simple, regions.get(place)) for place, entry in places]
-    if faint := without_contrast([one.contrast for one in scored], data.target.labels, NAMES[split]):
-        advice = " or ".join(filter(None, [longer, other_rates(trainer)])) if training else "look at the images with mode=check"
-        log.warning("%s; %s", faint, advice)
-    figures, beside = [one.figures for one in scored], [one for one in scored if one.baselines]
-    if beside:
-        network = [one.compared for one in beside]
-        more = ", ".join(filter(None, [longer, "add training images, or "])) if training else ""
-        advice = f"{more}look at the pairs with mode=check"
-        found = compare(deciding_metric(quality, figures[0]), network, [one.baselines for one in beside], NAMES[split], advice)
-        metrics = {"baselines": found, **metrics}
-        if len(beside) < len(scored) or any(regions.values()):
+    scored = [_score(framework, data, split, entry, fitted, regions.get(place)) for place, entry in places]
+    if no_contrast := without_contrast([one.contrast for one in scored], data.target.labels, NAMES[split]):
+        advice = " or ".join(filter(None, [train_more, other_rates(trainer)])) if training else "look at the images with mode=check"
+        log.warning("%s; %s", no_contrast, advice)
+    figures, with_baselines = [one.figures for one in scored], [one for one in scored if one.baselines]
+    if with_baselines:
+        network = [one.compared for one in with_baselines]
+        look = "look at the pairs with mode=check"
+        advice = ", ".join(filter(None, [train_more, "add training images", f"or {look}"])) if training else look
+        decides, others = deciding_metric(quality, figures[0]), [one.baselines for one in with_baselines]
+        metrics = {"baselines": compare(decides, network, others, NAMES[split], advice), **metrics}
+        if len(with_baselines) < len(scored) or any(regions.values()):
             metrics = {f"{split}_subset": summarize(network), **metrics}
     metrics = {split: summarize(figures), **metrics}
     with replacing(run / "metrics.csv") as path:

@@ -115,10 +115,9 @@ def test_labels_are_learnt_better_by_a_wide_network_in_fewer_steps():
 
 def test_classes_in_stacks_are_learnt_in_fewer_steps_than_those_in_planes():
     pace = {8: 0.1, 16: 0.5, 32: 0.9}
-    stacks, planes = (
-        settings("classes", facts={**CELLS, **facts}, dims=dims, network="unet", seconds=600, measure=lambda _: lambda widths: pace[widths[0]])
-        for facts, dims in ((STACK, 3), ({}, 2))
-    )
+    timed = {"network": "unet", "seconds": 600, "measure": lambda _: lambda widths: pace[widths[0]]}
+    stacks = settings("classes", facts={**CELLS, **STACK}, dims=3, **timed)
+    planes = settings("classes", facts=CELLS, **timed)
     assert (stacks["network.channels"][0], planes["network.channels"][0]) == (16, 8)
 
 
