@@ -39,6 +39,8 @@ Compose = Callable[[Sequence[str]], DictConfig]
 def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan | None]:
     """Plan a training, see :func:`is_planned`, and compose its configuration anew with what nobody gave.
 
+    A new training that starts from other weights has the network of those, planned or not, such as a trial of a search.
+
     Args:
         cfg: Composed without a plan; its length is settled.
         given: Keys and groups that the command line or an experiment sets; they are never touched.
@@ -46,9 +48,14 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
     Returns:
         The configuration and the plan; the same configuration and None where nothing is planned.
     """
-    if not HydraConfig.initialized() or not is_planned(cfg, given, HydraConfig.get().runtime.choices):
+    if not HydraConfig.initialized():
         return cfg, None
     told = HydraConfig.get()
+    takes_over = cfg.init is not None and cfg.run is None and "framework" in told.runtime.choices
+    if not is_planned(cfg, given, told.runtime.choices):
+        if takes_over:
+            _take_over(cfg, given)
+        return cfg, None
 
     def compose(settings: Sequence[str]) -> DictConfig:
         composed = hydra.compose(told.job.config_name, [*settings, *told.overrides.task])
@@ -58,7 +65,7 @@ def planned(cfg: DictConfig, given: Collection[str]) -> tuple[DictConfig, Plan |
     plan = plan_training(cfg, given, told.runtime.choices, compose)
     cfg = compose(overrides(plan.settings))
     cfg.plan = {}  # it is in the settings now, also of what this run is saved as
-    if cfg.init is not None:
+    if takes_over:
         _take_over(cfg, given)
     return cfg, plan
 

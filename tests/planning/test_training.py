@@ -163,6 +163,13 @@ def test_a_training_from_other_weights_keeps_their_network_and_plans_all_else(fo
     assert config.patch_size == [32, 48]
 
 
+def test_a_training_without_a_plan_has_the_network_of_the_weights_that_it_starts_from(folders, im2im):
+    tiny = [*SHORT, "plan=none", "data.steps_per_epoch=2", "batch_size=2", "patch_size=[32,32]"]
+    first = im2im(f"data.root={folders}", *tiny, "network=fnet", "network.channels=2", "network.depth=2")
+    config = OmegaConf.load(im2im(f"data.root={folders}", *tiny, f"init={first}") / "config.yaml")
+    assert (config.network._target_, config.network.channels, config.network.depth) == ("im2im.networks.fnet.FNet", 2, 2)
+
+
 def test_the_network_of_other_weights_has_the_channels_of_these_images(monkeypatch):
     saved = composed("task=semantic", "network.channels=[4,8]", "network.strides=[2]", "in_channels=1", "out_channels=2")
     content = {"network": OmegaConf.to_container(saved.network, resolve=True), "framework": {}}

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 from tests_shared import SMALL, SMALL_3D, SMALL_GAN, SMALL_JUDGES, command
 
 from im2im.frameworks.base import Framework
@@ -126,14 +127,15 @@ def test_embedseg_starts_from_a_trained_one_without_shifting_it_again(im2im):
 def test_embedseg_goes_on_with_the_scale_that_it_was_trained_with(im2im, capsys):
     scale = ["framework.start_sigma=0.4", "framework.criterion.extent=128"]
     first = im2im(*small("embedseg"), *scale, "network=fnet")
-    for settings, told in (
-        (["network=fnet", f"init={first}"], "framework.start_sigma=0.4, got 1.0; set framework.start_sigma=0.4"),
-        (["network=fnet", f"init={first}", scale[0]], "framework.criterion.extent=128, got 1024.0; set framework.criterion.extent=128"),
+    for other, told in (
+        ("framework.start_sigma=1.0", "framework.start_sigma=0.4, got 1.0; set framework.start_sigma=0.4"),
+        ("framework.criterion.extent=64", "framework.criterion.extent=128, got 64; set framework.criterion.extent=128"),
     ):
         with pytest.raises(SystemExit):
-            im2im(*small("embedseg"), *settings)
+            im2im(*small("embedseg"), "network=fnet", f"init={first}", other)
         assert told in capsys.readouterr().err
-    im2im(*small("embedseg"), *scale, "network=fnet", f"init={first}")
+    again = OmegaConf.load(im2im(*small("embedseg"), "network=fnet", f"init={first}") / "config.yaml")
+    assert (again.framework.start_sigma, again.framework.criterion.extent) == (0.4, 128)
 
 
 def test_a_batch_norm_of_one_pixel_is_told_with_the_keys(im2im, capsys):
