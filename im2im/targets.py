@@ -63,10 +63,10 @@ def check_saved(config: Any, trust: bool = False) -> None:
 
 
 def _named(config: Any, path: str = "config") -> Iterator[tuple[str, Any]]:
-    """Give every target with the key under which it stands."""
+    """Give every target with the key under which it stands; keys may be dotted."""
     items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     for key, value in items:
-        if key == "_target_":
+        if str(key).rpartition(".")[2] == "_target_":
             yield path, value
         else:
             yield from _named(value, f"{path}.{key}")

@@ -1,17 +1,21 @@
 """A plan: settings with reasons, kept in a file that can be edited and given again."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from im2im.files import replacing
 from im2im.planning.rules import RULES
 from im2im.planning.situation import Part, Situation
+from im2im.targets import check_saved
 
 FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
+PLAIN = re.compile(r"[\w./-]+")  # what Hydra reads as it stands
 FILE = "plan.yaml"  # in the run folder
 HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"
 
@@ -55,18 +59,24 @@ class Plan:
             place.write_text(HEAD + yaml.safe_dump(content, sort_keys=False, width=140))
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, trust: bool = False) -> Plan:
     """Read what :meth:`Plan.write` wrote.
 
+    Args:
+        path: Of the file.
+        trust: Allow it to name any class.
+
     Raises:
-        ValueError: It is no plan.
+        ValueError: It is no plan, or names a class that is not allowed.
     """
     try:
         content = yaml.safe_load(path.read_text())
         parts = [Part(str(name), dict(part["settings"]), str(part.get("reason", "as given"))) for name, part in content["plan"].items()]
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is no plan ({type(error).__name__}); give a plan.yaml of a run folder as plan=FILE") from error
-    return Plan(parts)
+    plan = Plan(parts)
+    check_saved(plan.settings, trust)
+    return plan
 
 
 def make_plan(situation: Situation, choices: Mapping[str, str]) -> Plan:
@@ -122,6 +132,8 @@ def _written(value: Any) -> str:
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        return QuotedString(value, Quote.single).with_quotes()
     return str(value)
 
 

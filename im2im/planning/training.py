@@ -21,6 +21,7 @@ from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
 from im2im.settings import UNLIMITED, command_keys, settle_length
+from im2im.targets import check_saved
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
         compose: Composes the configuration with further settings.
     """
     if cfg.plan.file is not None:
-        plan = read_plan(Path(str(cfg.plan.file)).expanduser()).without(given, choices)
+        plan = read_plan(Path(str(cfg.plan.file)).expanduser(), cfg.trust).without(given, choices)
     else:
         plan = make_plan(_situation(cfg, given, choices, compose), choices)
     for line in plan.lines():
@@ -109,9 +110,11 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
     if "network" not in given:
         own = {key.split(".")[1] for key in given if key.startswith("network.")} | {"in_channels", "out_channels", "spatial_dims"}
         there, here = (dict(OmegaConf.to_container(one.network, resolve=False)) for one in (saved, cfg))  # type: ignore[arg-type]
+        check_saved({"network": there}, cfg.trust)
         cfg.network = {**there, **{key: here[key] for key in own & here.keys()}}
     for key in ("framework.start_sigma", "framework.criterion.extent"):
-        if key not in given and None not in (there := OmegaConf.select(saved, key), OmegaConf.select(cfg, key)):
+        there = OmegaConf.select(saved, key)
+        if key not in given and isinstance(there, int | float) and OmegaConf.select(cfg, key) is not None:
             OmegaConf.update(cfg, key, there)
 
 

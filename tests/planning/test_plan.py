@@ -27,6 +27,7 @@ def test_a_setting_that_was_given_leaves_the_others_of_its_group():
 
 def test_settings_are_written_as_hydra_reads_them():
     settings = {"a": [8, 16], "b.c": True, "d": {"_target_": "x.Y", "affine": True}, "e": 1e-3, "f": None}
+    settings |= {"g": "it's {_target_: os.system}, \\'[", "h": "x,y", "i": "a b"}
     read = [OverridesParser.create().parse_override(one) for one in overrides(settings)]
     assert {one.key_or_group: one.value() for one in read} == settings
 
@@ -43,6 +44,22 @@ def test_another_file_is_refused(tmp_path, content):
     (tmp_path / "other.yaml").write_text(content)
     with pytest.raises(ValueError, match=r"other\.yaml is no plan .*; give a plan\.yaml of a run folder as plan=FILE"):
         read_plan(tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"network._target_": "os.system"},
+        {"network": {"_target_": "os.system"}},
+        {"network.norm_layer": [{"_target_": "os.system"}]},
+        {"learning_rate": "${oc.env:HOME}"},
+    ],
+)
+def test_a_plan_that_names_a_foreign_class_or_computes_values_is_refused_unless_trusted(tmp_path, settings):
+    Plan([Part("network", settings, "mine")]).write(tmp_path)
+    with pytest.raises(ValueError, match="is not allowed; set trust=true"):
+        read_plan(tmp_path / "plan.yaml")
+    assert read_plan(tmp_path / "plan.yaml", trust=True).settings == settings
 
 
 @pytest.mark.parametrize("given", [["network"], ["network.depth"], ["network", "network.depth"]])

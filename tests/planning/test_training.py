@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import torch
 import yaml
 from omegaconf import OmegaConf
 from tests_shared import command
@@ -168,6 +169,22 @@ def test_a_training_without_a_plan_has_the_network_of_the_weights_that_it_starts
     first = im2im(f"data.root={folders}", *tiny, "network=fnet", "network.channels=2", "network.depth=2")
     config = OmegaConf.load(im2im(f"data.root={folders}", *tiny, f"init={first}") / "config.yaml")
     assert (config.network._target_, config.network.channels, config.network.depth) == ("im2im.networks.fnet.FNet", 2, 2)
+
+
+@pytest.mark.parametrize("plan", ["none", "auto"])
+def test_the_network_of_foreign_weights_is_built_only_where_they_are_trusted(folders, im2im, tmp_path, capsys, plan):
+    tiny = [*SHORT, "data.steps_per_epoch=2", "network=fnet", "network.channels=2", "network.depth=2", "batch_size=2"]
+    first = im2im(f"data.root={folders}", "plan=none", *tiny)
+    path = first / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    config = OmegaConf.create(content["im2im"]["config"])
+    config.network = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
+    (tmp_path / "foreign").mkdir()
+    torch.save({**content, "im2im": {**content["im2im"], "config": OmegaConf.to_yaml(config)}}, tmp_path / "foreign" / "last.ckpt")
+    with pytest.raises(SystemExit):
+        im2im(f"data.root={folders}", f"plan={plan}", *SHORT, "data.steps_per_epoch=2", f"init={tmp_path}/foreign/last.ckpt")
+    assert "'os.mkdir' at config.network, which is not allowed; set trust=true" in capsys.readouterr().err
+    assert not (tmp_path / "harm").exists()
 
 
 def test_the_network_of_other_weights_has_the_channels_of_these_images(monkeypatch):
