@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
@@ -28,7 +27,11 @@ SMALL = 5.0  # percentile of the objects' areas that is called small
 
 
 def fingerprint(
-    data: ImageData, numbered: bool = False, ignored: int | None = None, voxel_size: Sequence[float] | None = None
+    data: ImageData,
+    numbered: bool = False,
+    ignored: int | None = None,
+    voxel_size: Sequence[float] | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Describe the training images and the machine, in plain containers.
 
@@ -39,14 +42,16 @@ def fingerprint(
         numbered: Whether labels tell objects apart; else they are connected components.
         ignored: The label of pixels that count as background; so do those that a cost map excludes.
         voxel_size: Micrometres, (Z)YX; from the files unless given.
+        device: Whose free memory counts, "cpu" or "cuda".
 
     Returns:
         "images" of each split, those of training with each time point of a file; "drawn", whether those for validation are whole ones drawn
-        from few; "axes" of their files, "size" (median, (Z)YX in pixels), "smallest" size and "sizes" of those looked at, "channels",
-        "voxel_size" (micrometre), "source" and "target" with type and percentiles; "similarity" of matched intensities (median Pearson
-        correlation of the channel means), and "smoothing", the Gaussian filter of the source with which that is highest; "plane_distance"
-        of stacks, in lateral pixels (by the size of a voxel, or estimated where that is not known); of labels "foreground" (share of the
-        pixels), "classes" (share of each value) and "objects"; "device" and "memory" (GB).
+        from few that belong to no group; "divided", whether they are blocks of training images; "axes" of their files, "size" (median,
+        (Z)YX in pixels), "smallest" size and "sizes" of those looked at, "channels", "voxel_size" (micrometre), "source" and "target" with
+        type and percentiles; "similarity" of matched intensities (median Pearson correlation of the channel means), and "smoothing", the
+        Gaussian filter of the source with which that is highest; "plane_distance" of stacks, in lateral pixels (by the size of a voxel, or
+        estimated where that is not known); of labels "foreground" (share of the pixels), "classes" (share of each value) and "objects";
+        "device" and "memory" (GB).
     """
     entries = [entry for pair in data.pairs if pair.split == "train" for entry in data.open(pair)]
     if not entries:
@@ -59,7 +64,8 @@ def fingerprint(
     facts: dict[str, Any] = {
         "images": {**Counter(str(pair.split) for pair in data.pairs), "train": len(entries)},
         "axes": entries[0].source.axes,
-        "drawn": len(entries) <= LOOKED_AT and not any(pair.part for pair in data.pairs) and data.images.draws_validation(),
+        "drawn": len(entries) <= LOOKED_AT and not any(pair.part or pair.group for pair in data.pairs) and data.images.draws_validation(),
+        "divided": any(pair.part for pair in data.pairs),
         "sizes": [list(data.source.spatial_shape(entry.source)) for entry in looked],
         "size": np.median(sizes, axis=0).astype(int).tolist(),
         "smallest": np.min([*sizes, *others], axis=0).tolist(),
@@ -83,7 +89,6 @@ def fingerprint(
         told = voxel_size is not None or set(known) != {1.0}
         estimated = [1.0 if one["plane_distance"] is None else one["plane_distance"] for one in seen]
         facts["plane_distance"] = known[0] / known[-1] if told else float(np.median(estimated))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     return {**facts, "device": device, "memory": round(free_memory(device) / 1e9, 1)}
 
 
@@ -98,11 +103,12 @@ def _look(entry: Entry, data: ImageData, numbered: bool, ignored: int | None) ->
     }
     if data.source.spatial_dims == 3:
         found["plane_distance"] = _plane_distance(source[0])
-    if not data.target.labels:
-        return {**found, "similarity": _similarities(source, target) if entry.matched else None}
-    labels = target[0] if ignored is None else np.where(target[0] == ignored, 0, target[0])
+    included = np.ones(target.shape[1:], bool)
     if entry.cost_map is not None:
-        labels = np.where(data.target.array(entry.cost_map, other, entry.time)[0] > 0, labels, 0)
+        included = data.target.array(entry.cost_map, other, entry.time)[0] > 0
+    if not data.target.labels:
+        return {**found, "similarity": _similarities(source, target, included) if entry.matched else None}
+    labels = np.where(included if ignored is None else included & (target[0] != ignored), target[0], 0)
     areas, lengths = measure_objects(labels if numbered else ndimage.label(labels > 0)[0])
     classes = None
     if not numbered and labels.min() >= 0 and labels.max() < MOST_CLASSES:
@@ -111,13 +117,18 @@ def _look(entry: Entry, data: ImageData, numbered: bool, ignored: int | None) ->
     return {**found, "foreground": foreground, "areas": areas, "diagonals": np.hypot(*lengths[:, -2:].T), "classes": classes}
 
 
-def _similarities(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
-    """Correlate the middle of a target C(Z)YX with that of its source after each Gaussian filter; None where either is constant."""
-    crop = (slice(None), *middle_region(source.shape[1:], SMOOTHED))
-    one, other = (image[crop].mean(axis=0, dtype=np.float32) for image in (source, target))
-    if one.std() == 0 or other.std() == 0:
+def _similarities(source: np.ndarray, target: np.ndarray, included: np.ndarray) -> np.ndarray | None:
+    """Correlate the middle of a target C(Z)YX with that of its source after each Gaussian filter; None where either is constant.
+
+    Only the finite pixels that are included (Z)YX are compared.
+    """
+    crop = middle_region(included.shape, SMOOTHED)
+    one, other = (image[:, *crop].mean(axis=0, dtype=np.float32) for image in (source, target))
+    compared = included[crop] & np.isfinite(one) & np.isfinite(other)
+    if not compared.any() or np.ptp(one[compared]) == 0 or np.ptp(other[compared]) == 0:
         return None
-    return np.array([_correlation(gaussian_filter(one, sigma).ravel(), other.ravel()) for sigma in _filters(one.ndim)])
+    one = np.where(np.isfinite(one), one, one[compared].mean())
+    return np.array([_correlation(gaussian_filter(one, sigma)[compared], other[compared]) for sigma in _filters(one.ndim)])
 
 
 def _filters(axes: int) -> list[tuple[float, ...]]:

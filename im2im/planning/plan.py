@@ -1,7 +1,7 @@
 """A plan: settings with reasons, kept in a file that can be edited and given again."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,22 @@ from im2im.planning.situation import Part, Situation
 from im2im.targets import check_saved
 
 FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
+PLANNED = {  # what rules choose, and a file may set: all else has the command line or its default
+    "augmentation",
+    "batch_size",
+    "criterion",
+    "data",
+    "framework",
+    "inference",
+    "learning_rate",
+    "network",
+    "normalization",
+    "optimizer",
+    "patch_size",
+    "scheduler",
+    "task",
+}
+KEY = re.compile(r"\w+(\.\w+)*")
 PLAIN = re.compile(r"[\w./-]+")  # what Hydra reads as it stands
 FILE = "plan.yaml"  # in the run folder
 HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"
@@ -67,7 +83,7 @@ def read_plan(path: Path, trust: bool = False) -> Plan:
         trust: Allow it to name any class.
 
     Raises:
-        ValueError: It is no plan, or names a class that is not allowed.
+        ValueError: It is no plan, sets what no plan chooses, or names a class that is not allowed.
     """
     try:
         content = yaml.safe_load(path.read_text())
@@ -75,6 +91,10 @@ def read_plan(path: Path, trust: bool = False) -> Plan:
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is no plan ({type(error).__name__}); give a plan.yaml of a run folder as plan=FILE") from error
     plan = Plan(parts)
+    if strange := [key for key in plan.settings if key.partition(".")[0] not in PLANNED]:
+        raise ValueError(f"{path} sets {strange[0]}, which no plan chooses; give {strange[0]} on the command line")
+    if strange := [key for key in _keys(plan.settings) if not KEY.fullmatch(key)]:
+        raise ValueError(f"{path} has {strange[0]!r} among its keys; give letters, digits, underscores and dots")
     check_saved(plan.settings, trust)
     return plan
 
@@ -118,6 +138,14 @@ def untouched(settings: Mapping[str, Any], given: Collection[str], choices: Mapp
 def overrides(settings: Mapping[str, Any]) -> list[str]:
     """Write settings as Hydra reads them."""
     return [f"{key}={_written(value)}" for key, value in settings.items()]
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Give the keys of nested containers."""
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _keys(one)
 
 
 def _touched(key: str, given: Collection[str]) -> bool:

@@ -94,7 +94,7 @@ def _width(at: Situation, settings: Mapping[str, Any], levels: int) -> tuple[int
         steps = GAN_WORTH
     elif at.kind == "objects" or (at.kind == "classes" and at.dims == 3):
         steps = LABELS_WORTH
-    longest = (at.seconds or PATIENT) / steps
+    longest = (at.seconds or PATIENT) / (steps * at.settings.get("framework.optimization.accumulate", 1))
     width, seconds = WIDTHS[0], networks * seconds_of(_channels(WIDTHS[0], levels))
     for wider in WIDTHS[1:]:
         if RISE * seconds > longest:

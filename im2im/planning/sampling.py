@@ -10,7 +10,7 @@ HELD_OUT = ("data.fractions", "data.group", "data.validation_block")  # keys by 
 SPARSE = 0.15  # share of the pixels below which objects have patches around them
 WHOLE_EPOCHS = {"data.foreground", "data.fraction_per_epoch", "data.patches_per_image"}  # keys that exclude patches around objects
 PATCH, LARGE_PATCH, GENERATED_PATCH = 128, 256, 256  # pixels along Y and X
-BESIDE_BLOCK = 0.625  # half of an image, in that of which a block of a fifth was left out
+BESIDE_BLOCK = 0.625  # of a single image from which a fifth was cut off: half of the whole image
 OBJECT_LENGTHS = 4  # in a patch
 AREA = {"intensities": 131_072, "classes": 262_144, "objects": 262_144}  # pixels of a batch
 VOLUME = 262_144  # voxels of a batch
@@ -31,14 +31,14 @@ def patches(at: Situation) -> Part:
     batch = round(wanted / pixels)
     batch = min(max(batch, BATCHES[0]), 4 if at.framework == "cyclegan" else BATCHES[1])  # four networks of cyclegan learn at a time
     memory = at.facts.get("memory", math.inf)
-    if batch * pixels * BYTES > memory * 1e9:
+    if "batch_size" not in at.given and batch * pixels * BYTES > memory * 1e9:
         batch = max(1, int(memory * 1e9 / BYTES / pixels))
         why += f", as many as {memory:.1f} GB hold"
     settings: dict[str, Any] = {"patch_size": size, "batch_size": batch}
     if at.kind == "objects" and at.facts["foreground"] < SPARSE and at.paired and not WHOLE_EPOCHS & set(at.given):
         settings["data.places._target_"] = "im2im.data.objects.AroundObjects"
         why += f", around objects: they cover {at.facts['foreground']:.0%} of the image"
-    placed = any(key.startswith("data.places") for key in at.given)
+    placed = any(key.startswith(("data.places", "data.foreground")) for key in at.given)
     if at.paired and not placed and 0 < (rare := at.rarest(foreground=True)) < RARE:
         settings["data.foreground"] = 0.5
         why += f", half of them around each class as often: the rarest covers {rare:.1%} of the image"
@@ -50,9 +50,10 @@ def _size(at: Situation) -> tuple[list[int], str]:
     *depth, height, width = at.facts["smallest"]
     if "patch_size" in at.settings:
         return list(at.settings["patch_size"]), "as given"
-    if at.images == 1:  # a block of it, no smaller than a patch, is left for validation
-        share = BESIDE_BLOCK if at.facts["images"].get("val") else 0.5
-        height, width = int(share * height), int(share * width)
+    if at.images == 1 and at.facts.get("divided"):
+        height, width = int(BESIDE_BLOCK * height), int(BESIDE_BLOCK * width)
+    elif at.images == 1 and not at.facts["images"].get("val") and at.settings.get("data.validation_block") != 0:
+        height, width = height // 2, width // 2  # a block of it, no smaller than a patch, is left for validation
     planes: list[int] = []
     if at.flat:
         planes, side, why = [min(8, *depth)], 160, "thin, for planes lie far apart"

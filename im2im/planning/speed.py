@@ -17,7 +17,7 @@ LONG = 0.5  # seconds of a pass that is measured once
 
 @cache
 def pass_seconds(network: str, channels: int | tuple[int, ...], shape: tuple[int, ...], device: torch.device, precision: str) -> float:
-    """Measure the forward and backward pass of a part of a batch, and give the seconds of the whole; the same ones each time.
+    """Measure the forward and backward pass of a part of a batch, scaled to the whole batch; equal arguments give equal seconds.
 
     Args:
         network: Its configuration as YAML.

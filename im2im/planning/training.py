@@ -31,6 +31,7 @@ SIZES = (  # which rules take into account where they are given
     "data.steps_per_epoch",
     "data.patches_per_image",
     "data.validation_limit",
+    "data.validation_block",
     "framework.optimization.accumulate",
     "framework.criterion.extent",
 )
@@ -111,6 +112,9 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
         own = {key.split(".")[1] for key in given if key.startswith("network.")} | {"in_channels", "out_channels", "spatial_dims"}
         there, here = (dict(OmegaConf.to_container(one.network, resolve=False)) for one in (saved, cfg))  # type: ignore[arg-type]
         check_saved({"network": there}, cfg.trust)
+        if unknown := sorted(own - there.keys()):
+            name = str(there.get("_target_")).rpartition(".")[2]
+            raise ValueError(f"the network of init={cfg.init}, {name}, has no {unknown[0]}; leave out network.{unknown[0]}")
         cfg.network = {**there, **{key: here[key] for key in own & here.keys()}}
     for key in ("framework.start_sigma", "framework.criterion.extent"):
         there = OmegaConf.select(saved, key)
@@ -120,18 +124,23 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
 
 def facts_of(cfg: DictConfig, data: ImageData, task: Any) -> dict[str, Any]:
     """Describe images and machine, see :func:`.fingerprint`, as the task and the given size of a voxel want it."""
-    return fingerprint(data, task.objects, getattr(task, "ignore_index", None), cfg.voxel_size)
+    return fingerprint(data, task.objects, getattr(task, "ignore_index", None), cfg.voxel_size, _device(cfg))
+
+
+def _device(cfg: DictConfig) -> str:
+    return "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
 
 
 def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:
     data: ImageData = build(cfg.data.module)
     task = build(cfg.task)
     facts = facts_of(cfg, data, task)
+    if started_together():
+        del facts["memory"]  # each process would see another amount, and might choose another batch
     channels = {
         "in_channels": cfg.in_channels or facts["channels"][0],
         "out_channels": cfg.out_channels or task.out_channels(facts["channels"][1]),
     }
-    device = torch.device("cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu")
     precision = choose_precision(cfg.hardware.precision, cfg.hardware.accelerator, cfg.spatial_dims)
 
     def measure(settings: Mapping[str, Any]) -> Callable[[Any], float]:
@@ -140,12 +149,13 @@ def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, st
         network = OmegaConf.to_yaml(wanted.network, resolve=True)
 
         def seconds(channels: int | list[int]) -> float:
-            return pass_seconds(network, tuple(channels) if isinstance(channels, list) else channels, shape, device, str(precision))
+            widths = tuple(channels) if isinstance(channels, list) else channels
+            return pass_seconds(network, widths, shape, torch.device(_device(cfg)), str(precision))
 
         return seconds
 
     sizes = {key: OmegaConf.select(cfg, key) for key in SIZES if key in given}
-    if cfg.max_epochs != UNLIMITED and ("max_epochs" in given or cfg.max_epochs != cfg.data.max_epochs):
+    if cfg.max_epochs != UNLIMITED and ({"max_epochs", "data.max_epochs"} & set(given) or cfg.max_epochs != cfg.data.max_epochs):
         sizes["max_epochs"] = cfg.max_epochs
     return Situation(
         facts=facts,

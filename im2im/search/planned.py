@@ -50,5 +50,5 @@ def of_trial(plan: Mapping[str, Any], trial: Sequence[str], choices: Mapping[str
     chosen = dict(one.lstrip("+").partition("=")[::2] for one in trial)
     other = {key for key, option in chosen.items() if choices.get(key) not in (None, option)}
     if "framework" in other:
-        other.add("optimizer")  # frameworks have their own
+        other.add("optimizer")  # each framework has its own
     return overrides({key: value for key, value in plan.items() if key.partition(".")[0] not in other})

@@ -56,6 +56,15 @@ def test_each_class_has_the_same_share_however_rare_it_is():
     assert np.mean([labels[region].max() == 4 for region in drawn]) == pytest.approx(0.5, abs=0.06)
 
 
+def test_a_label_that_is_ignored_has_no_share():
+    labels = np.zeros((20, 20), np.uint8)
+    labels[:10], labels[10:12] = 255, 1
+    foreground, included = densities(entry(labels), side(labels=True), labels.shape, Store(), 255)
+    assert (foreground.shares[:10].sum(), foreground.shares[10:12].min(), included.shares.sum()) == (0, 1, 200)
+    drawn = regions([entry(labels)], 100, patch_size=(1, 1), labels=True, foreground=1.0, ignored=255)
+    assert {int(labels[region][0, 0]) for region in drawn} == {1}
+
+
 def test_each_class_has_the_same_share_of_what_is_included():
     labels = np.zeros((20, 20), np.uint8)
     labels[:10], labels[10:] = 1, 2

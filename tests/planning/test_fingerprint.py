@@ -117,6 +117,29 @@ def test_pixels_that_are_ignored_or_excluded_are_background(tmp_path):
     assert (excluding["foreground"], excluding["objects"]["area"]) == (0.25, 100)
 
 
+def test_pixels_that_are_not_finite_or_excluded_do_not_change_how_alike_images_are(tmp_path):
+    source = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    target, cost_map = ndimage.gaussian_filter(source, 2.0), np.ones((64, 64), np.uint8)
+    source, target[40:], cost_map[40:] = source.copy(), 0, 0
+    source[5, 5] = target[9, 9] = np.nan
+    images = [{"source": source, "target": target, "cost_map": cost_map}]
+    found = described(tmp_path, images, "task=restoration")["smoothing"]
+    assert found["sigma"] == [2.0, 2.0]
+    assert found["similarity"] > 0.98
+
+
+@pytest.mark.parametrize(("groups", "drawn"), [("", True), ("a,b,a,b", False)])
+def test_groups_of_a_table_are_not_divided(tmp_path, groups, drawn):
+    image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    names = groups.split(",") if groups else [""] * 4
+    rows = [f"{index}.tif,{index}.tif,train,{name}" for index, name in enumerate(names)]
+    (tmp_path / "table.csv").write_text("\n".join(["source,target,split,group", *rows]) + "\n")
+    for index in range(4):
+        tifffile.imwrite(tmp_path / f"{index}.tif", image)
+    config = composed("data=table", f"data.root={tmp_path}/table.csv", "data.index=false", "data.fractions.val=0.0")
+    assert fingerprint(build(config.data.module))["drawn"] is drawn
+
+
 def test_only_the_middle_of_a_large_image_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr("im2im.planning.fingerprint.PIXELS", 16 * 16)
     labels = np.zeros((64, 64), np.uint8)

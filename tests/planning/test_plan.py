@@ -62,6 +62,22 @@ def test_a_plan_that_names_a_foreign_class_or_computes_values_is_refused_unless_
     assert read_plan(tmp_path / "plan.yaml", trust=True).settings == settings
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("trust", True),
+        ("hydra.searchpath", ["file:///elsewhere"]),
+        ("callbacks.mine._target_", "im2im.callbacks.ema.EMA"),
+        ("network.norm_layer", {"_target_:os.system,command:ls,z": 1}),
+        ("network.depth=3,x", 2),
+    ],
+)
+def test_a_plan_sets_only_what_plans_choose_by_plain_keys(tmp_path, key, value):
+    Plan([Part("network", {key: value}, "mine")]).write(tmp_path)
+    with pytest.raises(ValueError, match="which no plan chooses; give|among its keys; give letters"):
+        read_plan(tmp_path / "plan.yaml", trust=True)
+
+
 @pytest.mark.parametrize("given", [["network"], ["network.depth"], ["network", "network.depth"]])
 def test_an_option_that_is_given_as_it_would_be_planned_keeps_what_is_planned_within_it(given):
     settings = {"network": "fnet", "network.depth": 3, "network.channels": 8}

@@ -1,7 +1,10 @@
 """Each threshold of docs/planning.md, from just below to just above; and what is chosen whatever the data are like."""
 
 import pytest
-from tests_planning import CELLS, EMBEDSEG, STACK, alike, settings
+from tests_planning import CELLS, EMBEDSEG, FACTS, STACK, alike, settings
+
+from im2im.planning.plan import make_plan
+from im2im.planning.situation import Situation
 
 PLACES, FOREGROUND, BATCH_DICE = "data.places._target_", "data.foreground", "criterion.criteria.dice.whole_batch"
 FLAT = {**STACK, **CELLS, "plane_distance": 9.0}
@@ -99,7 +102,10 @@ def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of
         (of_size(length=20.0), {"framework.start_sigma": 0.3}),
         (classes(objects={"in each image": 0}), {"patch_size": [128, 128], "network.strides": [2, 2, 2]}),
         (classes(), {"patch_size": [224, 224], "batch_size": 5}),
-        ({**classes(**STACK), "dims": 3}, {"network.strides": [2, 2, 2], "network.channels": [16, 32, 64, 128]}),
+        (
+            {**classes(**STACK, objects={**CELLS["objects"], "length": 300.0}), "dims": 3},
+            {"network.strides": [2, 2, 2], "network.channels": [16, 32, 64, 128]},
+        ),
         (images(8, "intensities") | {"framework": "pix2pix", "network": "fnet"}, {"augmentation": None}),
         ({"facts": FLAT, "dims": 3, "framework": "pix2pix"}, {"network": "fnet"}),
         ({"facts": STACK, "dims": 3}, {"data.steps_per_epoch": 25, "data.validation_limit": 16}),
@@ -121,10 +127,34 @@ def test_generators_of_unpaired_images_are_normalized_image_by_image():
     assert settings(**UNPAIRED)["framework.judges.target.discriminator.discriminator.channels"] == 32
 
 
-@pytest.mark.parametrize(("split", "side"), [({"train": 1}, 192), ({"train": 1, "val": 1}, 240), ({"train": 2}, 256)])
-def test_a_patch_leaves_a_block_of_a_single_image_for_validation(split, side):
-    facts = {**CELLS, "objects": {**CELLS["objects"], "length": 100.0}, "images": split, "smallest": [400, 400]}
-    assert settings("classes", facts=facts, network="unet")["patch_size"] == [side, side]
+@pytest.mark.parametrize(
+    ("split", "divided", "block", "side"),
+    [
+        ({"train": 1}, False, 0.2, 192),
+        ({"train": 1}, False, 0, 256),
+        ({"train": 1, "val": 1}, True, 0.2, 240),
+        ({"train": 1, "val": 1}, False, 0.2, 256),  # an image of its own
+        ({"train": 2}, False, 0.2, 256),
+    ],
+)
+def test_a_patch_leaves_a_block_of_a_single_image_for_validation(split, divided, block, side):
+    objects = {**CELLS["objects"], "length": 100.0}
+    facts = {**CELLS, "objects": objects, "images": split, "divided": divided, "smallest": [400, 400]}
+    assert settings("classes", facts=facts, network="unet", settings={"data.validation_block": block})["patch_size"] == [side, side]
+
+
+@pytest.mark.parametrize(("given", "told"), [((), True), (("batch_size", "data.foreground"), False)])
+def test_reasons_tell_of_nothing_that_was_given(given, told):
+    facts = {**FACTS, **CELLS, "foreground": 0.01, "memory": 0.1}
+    situation = Situation(facts=facts, kind="classes", network="unet", given=given, settings={"batch_size": 9} if given else {})
+    line = make_plan(situation, {}).lines()[0]
+    assert ("around each class" in line, "GB hold" in line) == (told, told)
+
+
+def test_a_batch_that_is_accumulated_counts_once():
+    pace = {"seconds": 840, "measure": lambda _: {8: 0.1, 16: 0.2, 32: 1.0}.get}
+    accumulated = settings(settings={"framework.optimization.accumulate": 2}, **pace)
+    assert (settings(**pace)["network.channels"], accumulated["network.channels"]) == (16, 8)
 
 
 def test_a_wider_network_is_measured_only_where_it_could_fit():

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from tests_shared import command
 from tests_tiny import composed
 
-from im2im.planning.training import _take_over, is_planned
+from im2im.planning.training import _device, _take_over, is_planned
 
 SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "callbacks.sample_images=null"]
 BUILT_IN = ["hardware=cpu", "max_epochs=1", "callbacks.sample_images=null", "data.size=[32,32]", "data.counts={train:2,val:1,test:1}"]
@@ -87,7 +87,8 @@ def test_processes_that_plan_side_by_side_measure_nothing(folders, im2im, monkey
     monkeypatch.setattr("im2im.planning.training.started_together", lambda: together)
     given = [one for one in TINY if not one.startswith("network.channels")]
     run = im2im(f"data.root={folders}", "plan=auto", *SHORT, *given, "patch_size=[16,16]")
-    assert ("s a step here" in yaml.safe_load((run / "plan.yaml").read_text())["plan"]["network"]["reason"]) == told
+    plan = yaml.safe_load((run / "plan.yaml").read_text())
+    assert ("s a step here" in plan["plan"]["network"]["reason"], "memory" in plan["facts"]) == (told, told)
 
 
 def test_a_run_goes_on_and_predicts_as_it_was_planned(folders, im2im):
@@ -213,6 +214,28 @@ def test_a_key_that_only_the_network_of_the_task_has_keeps_that_network(tmp_path
 def test_a_check_tells_the_plan_of_a_training(folders, im2im, capsys):
     im2im("mode=check", f"data.root={folders}", "plan=auto", *SHORT, *TINY)
     assert "plan: patches: patch_size=[32,48]" in capsys.readouterr().err
+
+
+def test_a_setting_that_the_network_of_other_weights_does_not_have_is_refused(folders, im2im, capsys):
+    tiny = [*SHORT, "plan=none", "data.steps_per_epoch=2", "batch_size=2", "patch_size=[32,32]"]
+    first = im2im(f"data.root={folders}", *tiny, "network=fnet", "network.channels=2", "network.depth=2")
+    with pytest.raises(SystemExit):
+        im2im(f"data.root={folders}", *tiny, f"init={first}", "+network.strides=[2]")
+    assert "FNet, has no strides; leave out network.strides" in capsys.readouterr().err
+
+
+def test_the_epochs_of_the_data_end_a_training_and_what_is_told_of_it(folders, im2im):
+    short = [one for one in SHORT if not one.startswith("max_epochs")]
+    run = im2im(f"data.root={folders}", "plan=auto", *short, *TINY, "data.max_epochs=1", "max_time=null")
+    plan = yaml.safe_load((run / "plan.yaml").read_text())
+    assert plan["plan"]["length"]["reason"] == "2 steps, in epochs of 2 steps"
+    assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 1
+
+
+def test_the_memory_and_speed_are_those_of_the_device_that_trains(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    told = [_device(OmegaConf.create({"hardware": {"accelerator": name}})) for name in ("cpu", "gpu", "auto")]
+    assert told == ["cpu", "cuda", "cuda"]
 
 
 def test_nothing_is_chosen_for_the_network_of_weights_that_were_not_planned(folders, im2im):
