@@ -60,6 +60,8 @@ def few(count, val=1, sizes=((512, 512),)):
         ("augmentation", images(9, channels=[2, 1]), "strong", images(9, channels=[3, 1]), "stains"),
         ("network", {**classes(**STACK, plane_distance=3.0), "dims": 3}, "unet", {**classes(**FLAT), "dims": 3}, "anisotropic_unet"),
         ("batch_size", {"facts": {"memory": 0.26}}, 7, {"facts": {"memory": 0.27}}, 8),  # GB
+        ("batch_size", {"facts": {"memory": 0.01}}, 1, {"facts": {"memory": 0.07}}, 2),
+        (FOREGROUND, classes(foreground=0.96), None, of_three(0.04), 0.5),  # though the background is rare
         ("network.residual", {"facts": alike(0.49)}, None, {"facts": alike(0.5)}, True),
         ("criterion", {"facts": alike(0.49)}, "mse_correlation", {"facts": alike(0.5)}, "mse"),
         ("learning_rate", {"facts": alike(0.49)}, 2e-3, {"facts": alike(0.5)}, 1e-3),
@@ -108,6 +110,12 @@ def test_what_is_chosen_changes_at_its_threshold(key, below, of_below, above, of
         ),
         (images(8, "intensities") | {"framework": "pix2pix", "network": "fnet"}, {"augmentation": None}),
         ({"facts": FLAT, "dims": 3, "framework": "pix2pix"}, {"network": "fnet"}),
+        ({}, {"network.depth": None}),
+        ({"framework": "pix2pix"}, {"data.steps_per_epoch": 107, "data.max_epochs": 57}),  # 6,000 steps
+        (objects(), {"patch_size": [224, 224], "batch_size": 5}),
+        (objects(3, **{**STACK, "voxel_size": [1.0, 0.4, 0.4]}), {"patch_size": [16, 64, 64]}),
+        ({**few(4), "facts": {**few(4, sizes=[[900, 160, 160]] * 4)["facts"], **STACK}, "dims": 3}, {"data.divide_each": None}),
+        ({**few(4), "facts": {**few(4, sizes=[[8, 192, 160]] * 4)["facts"], **STACK}, "dims": 3}, {"data.divide_each": True}),
         ({"facts": STACK, "dims": 3}, {"data.steps_per_epoch": 25, "data.validation_limit": 16}),
         (objects(3, **{**STACK, "voxel_size": [0.25, 0.5, 0.5]}), {"patch_size": [32, 64, 64]}),
         ({**classes(**{**FLAT, "smallest": [5, 256, 256]}), "dims": 3}, {"patch_size": [5, 160, 160]}),
