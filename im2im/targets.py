@@ -19,7 +19,7 @@ CLASSES = (
     "pytorch_lightning.loggers",
 )
 EXCLUDED = ("monai.transforms.io",)  # call readers and writers by name
-RESOLVER = re.compile(r"\$\{([^}:]*):|\$\{\s*(?=\$)")
+INTERPOLATION = re.compile(r"\$\{([^}:$]*)([:}$]|$)")
 RESOLVERS = {"oc.select", "hydra", "swapped", "steps_of"}
 SINGLE = ("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer")
 FUNCTIONS = ("im2im.stages", "im2im.metrics")
@@ -54,12 +54,23 @@ def check_saved(config: Any, trust: bool = False) -> None:
     """
     check_targets(config, trust)
     for key, value in [] if trust else leaves(config):
-        for text in value if isinstance(value, list) else [value]:
-            for resolver in RESOLVER.findall(text) if isinstance(text, str) else []:
-                if resolver.strip() not in RESOLVERS:
-                    raise ValueError(
-                        f"the run's configuration computes {key} by {text!r}, which is not allowed; set trust=true if you trust it"
-                    )
+        if found := next((text for text in _texts(value) if _computes(text)), None):
+            raise ValueError(f"the run's configuration computes {key} by {found!r}, which is not allowed; set trust=true if you trust it")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give the texts of a value and of everything in it."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)
+
+
+def _computes(text: str) -> bool:
+    """Tell whether a text does more than look up other values: by a foreign resolver, a computed name, or a dictionary of its own."""
+    used = INTERPOLATION.findall(text)
+    foreign = [name for name, end in used if end == "$" or (end == ":" and name.strip() not in RESOLVERS)]
+    return bool(foreign or (used and re.search(r"(?<!\$)\{", text)))
 
 
 def _named(config: Any, path: str = "config") -> Iterator[tuple[str, Any]]:

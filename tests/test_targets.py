@@ -62,7 +62,19 @@ def test_what_calls_others_by_name_is_refused(target):
 
 
 @pytest.mark.parametrize(
-    "value", ["${oc.create:{_target_:os.system}}", "${oc.env:SECRET}", "${ oc.decode : x}", "${${name}:x}", "a ${oc.dict.keys:b} c"]
+    "value",
+    [
+        "${oc.create:{_target_:os.system}}",
+        "${oc.env:SECRET}",
+        "${ oc.decode : x}",
+        "${${name}:x}",
+        "a ${oc.dict.keys:b} c",
+        "${oc.${name}:x}",
+        "${oc.select:nothing,{_target_:os.system}}",
+        "${a}{b}",
+        [["${oc.create:x}"]],
+        [{"a": ["${oc.env:x}"]}],
+    ],
 )
 def test_a_saved_configuration_looks_up_values_and_computes_none(value):
     with pytest.raises(ValueError, match=r"computes network\.x by .* set trust=true"):

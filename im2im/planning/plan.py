@@ -1,7 +1,7 @@
 """A plan: settings with reasons, kept in a file that can be edited and given again."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,14 @@ from im2im.planning.situation import Part, Situation
 from im2im.targets import check_saved
 
 FITTED = {"task", "framework", "data", "mode", "plan", "hardware", "trainer", "callbacks", "logger", "reader", "experiment", "search"}
-PLANNED = {  # what rules choose, and a file may set: all else has the command line or its default
-    "augmentation",
-    "batch_size",
-    "criterion",
-    "data",
-    "framework",
-    "inference",
-    "learning_rate",
-    "network",
-    "normalization",
-    "optimizer",
-    "patch_size",
-    "scheduler",
-    "task",
-}
-KEY = re.compile(r"\w+(\.\w+)*")
-PLAIN = re.compile(r"[\w./-]+")  # what Hydra reads as it stands
+PLANNED = re.compile(  # keys that rules choose, and a file may set
+    r"(augmentation|batch_size|learning_rate|patch_size|task\.single"
+    r"|(criterion|network|normalization|optimizer|scheduler)(\.\w+)*|framework(\.\w+)+"
+    r"|data\.(divide_each|foreground|max_epochs|patches_per_image|places\._target_|steps_per_epoch|validation_\w+))",
+    re.ASCII,
+)
+WORD = re.compile(r"\w+", re.ASCII)  # a key within a value, or the name of an option
+PLAIN = re.compile(r"[\w./-]+", re.ASCII)  # what Hydra reads as it stands
 FILE = "plan.yaml"  # in the run folder
 HEAD = "# What was chosen from the data and why; edit the settings and train with plan=FILE.\n"
 
@@ -91,10 +82,11 @@ def read_plan(path: Path, trust: bool = False) -> Plan:
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is no plan ({type(error).__name__}); give a plan.yaml of a run folder as plan=FILE") from error
     plan = Plan(parts)
-    if strange := [key for key in plan.settings if key.partition(".")[0] not in PLANNED]:
-        raise ValueError(f"{path} sets {strange[0]}, which no plan chooses; give {strange[0]} on the command line")
-    if strange := [key for key in _keys(plan.settings) if not KEY.fullmatch(key)]:
-        raise ValueError(f"{path} has {strange[0]!r} among its keys; give letters, digits, underscores and dots")
+    for key, value in plan.settings.items():
+        if not PLANNED.fullmatch(str(key)):
+            raise ValueError(f"{path} sets {key}, which no plan chooses; give {key} on the command line")
+        if strange := _strange(value, option="." not in key):
+            raise ValueError(f"{path} sets {key} to {strange!r}, which is no plain value; give it on the command line")
     check_saved(plan.settings, trust)
     return plan
 
@@ -140,12 +132,16 @@ def overrides(settings: Mapping[str, Any]) -> list[str]:
     return [f"{key}={_written(value)}" for key, value in settings.items()]
 
 
-def _keys(value: Any) -> Iterator[str]:
-    """Give the keys of nested containers."""
+def _strange(value: Any, option: bool) -> str | None:
+    """Find a text within a value that looks up or computes another one, a key that is no word, or an option that is no name."""
     if isinstance(value, Mapping):
-        yield from map(str, value)
-    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _keys(one)
+        keys = [str(key) for key in value if not WORD.fullmatch(str(key))]
+        return keys[0] if keys else _strange(list(value.values()), option=False)
+    if isinstance(value, list):
+        return next((found for one in value if (found := _strange(one, option))), None)
+    if isinstance(value, str) and ("${" in value or (option and not WORD.fullmatch(value))):
+        return value
+    return None
 
 
 def _touched(key: str, given: Collection[str]) -> bool:

@@ -21,7 +21,7 @@ from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
 from im2im.settings import UNLIMITED, command_keys, settle_length
-from im2im.targets import check_saved
+from im2im.targets import check_saved, check_targets
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,10 @@ def plan_training(cfg: DictConfig, given: Collection[str], choices: Mapping[str,
         compose: Composes the configuration with further settings.
     """
     if cfg.plan.file is not None:
-        plan = read_plan(Path(str(cfg.plan.file)).expanduser(), cfg.trust).without(given, choices)
+        plan = read_plan(Path(str(cfg.plan.file)).expanduser(), cfg.trust)
+        if cfg.init is not None:
+            plan = plan.without({"network"}, {})  # it is that of the weights
+        plan = plan.without(given, choices)
     else:
         plan = make_plan(_situation(cfg, given, choices, compose), choices)
     for line in plan.lines():
@@ -109,13 +112,15 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
     """Let the network be that of the weights that a training starts from, and offsets mean what they meant there."""
     saved = OmegaConf.create(read(find(cfg.init, key="init"))["im2im"]["config"])
     if "network" not in given:
-        own = {key.split(".")[1] for key in given if key.startswith("network.")} | {"in_channels", "out_channels", "spatial_dims"}
+        own = {key.split(".")[1] for key in given if key.startswith("network.")}
         there, here = (dict(OmegaConf.to_container(one.network, resolve=False)) for one in (saved, cfg))  # type: ignore[arg-type]
-        check_saved({"network": there}, cfg.trust)
         if unknown := sorted(own - there.keys()):
-            name = str(there.get("_target_")).rpartition(".")[2]
-            raise ValueError(f"the network of init={cfg.init}, {name}, has no {unknown[0]}; leave out network.{unknown[0]}")
-        cfg.network = {**there, **{key: here[key] for key in own & here.keys()}}
+            raise ValueError(f"the network of init={cfg.init} is configured without {unknown[0]}; leave out network.{unknown[0]}")
+        check_saved({"network": there}, cfg.trust)
+        kept = own | ({"in_channels", "out_channels", "spatial_dims"} & there.keys())
+        cfg.network = {**there, **{key: here[key] for key in kept & here.keys()}}
+        filled = OmegaConf.to_container(cfg.network, resolve=True)
+        check_targets({"network": {key: value for key, value in filled.items() if key not in own}}, cfg.trust)  # type: ignore[union-attr]
     for key in ("framework.start_sigma", "framework.criterion.extent"):
         there = OmegaConf.select(saved, key)
         if key not in given and isinstance(there, int | float) and OmegaConf.select(cfg, key) is not None:

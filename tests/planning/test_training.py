@@ -172,19 +172,21 @@ def test_a_training_without_a_plan_has_the_network_of_the_weights_that_it_starts
     assert (config.network._target_, config.network.channels, config.network.depth) == ("im2im.networks.fnet.FNet", 2, 2)
 
 
-@pytest.mark.parametrize("plan", ["none", "auto"])
-def test_the_network_of_foreign_weights_is_built_only_where_they_are_trusted(folders, im2im, tmp_path, capsys, plan):
+@pytest.mark.parametrize(("plan", "hidden"), [("none", None), ("auto", None), ("none", "${oc.select:nothing,{_target_:os.mkdir}}")])
+def test_the_network_of_foreign_weights_is_built_only_where_they_are_trusted(folders, im2im, tmp_path, capsys, plan, hidden):
     tiny = [*SHORT, "data.steps_per_epoch=2", "network=fnet", "network.channels=2", "network.depth=2", "batch_size=2"]
     first = im2im(f"data.root={folders}", "plan=none", *tiny)
     path = first / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     config = OmegaConf.create(content["im2im"]["config"])
-    config.network = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
+    config.network = (
+        {"_target_": "os.mkdir", "path": str(tmp_path / "harm")} if hidden is None else {**config.network, "norm_layer": hidden}
+    )
     (tmp_path / "foreign").mkdir()
     torch.save({**content, "im2im": {**content["im2im"], "config": OmegaConf.to_yaml(config)}}, tmp_path / "foreign" / "last.ckpt")
     with pytest.raises(SystemExit):
         im2im(f"data.root={folders}", f"plan={plan}", *SHORT, "data.steps_per_epoch=2", f"init={tmp_path}/foreign/last.ckpt")
-    assert "'os.mkdir' at config.network, which is not allowed; set trust=true" in capsys.readouterr().err
+    assert "which is not allowed; set trust=true" in capsys.readouterr().err
     assert not (tmp_path / "harm").exists()
 
 
@@ -216,12 +218,23 @@ def test_a_check_tells_the_plan_of_a_training(folders, im2im, capsys):
     assert "plan: patches: patch_size=[32,48]" in capsys.readouterr().err
 
 
+def test_the_network_of_other_weights_is_kept_where_a_plan_is_given_that_has_another(folders, im2im, tmp_path):
+    tiny = [*SHORT, "data.steps_per_epoch=2", "batch_size=2", "patch_size=[32,32]"]
+    first = im2im(f"data.root={folders}", "plan=none", *tiny, "network=fnet", "network.channels=2", "network.depth=2")
+    settings = "{network: fnet, network.channels: 3, learning_rate: 0.5}"
+    (tmp_path / "mine.yaml").write_text(f"plan: {{network: {{reason: mine, settings: {settings}}}}}")
+    again = im2im(f"data.root={folders}", "plan=mine.yaml", *tiny, f"init={first}")
+    config, plan = OmegaConf.load(again / "config.yaml"), yaml.safe_load((again / "plan.yaml").read_text())
+    assert (config.network.channels, config.learning_rate) == (2, 0.5)
+    assert plan["plan"]["network"]["settings"] == {"learning_rate": 0.5}
+
+
 def test_a_setting_that_the_network_of_other_weights_does_not_have_is_refused(folders, im2im, capsys):
     tiny = [*SHORT, "plan=none", "data.steps_per_epoch=2", "batch_size=2", "patch_size=[32,32]"]
     first = im2im(f"data.root={folders}", *tiny, "network=fnet", "network.channels=2", "network.depth=2")
     with pytest.raises(SystemExit):
         im2im(f"data.root={folders}", *tiny, f"init={first}", "+network.strides=[2]")
-    assert "FNet, has no strides; leave out network.strides" in capsys.readouterr().err
+    assert "is configured without strides; leave out network.strides" in capsys.readouterr().err
 
 
 def test_the_epochs_of_the_data_end_a_training_and_what_is_told_of_it(folders, im2im):

@@ -113,6 +113,12 @@ def test_what_somebody_gave_within_a_part_keeps_that_part(key, dimension):
     assert [dimension in space for space in proposed] == [True, False]
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_the_network_of_weights_that_trainings_start_from_is_not_searched(full):
+    spaces = [propose(composed("task=labelfree", *start), FACTS, CHOSEN["labelfree"], (), full) for start in ((), ("init=elsewhere",))]
+    assert ["network" in space for space in spaces] == [True, False]
+
+
 def test_a_whole_search_tries_other_networks_and_frameworks():
     space = propose(composed("task=labelfree"), FACTS, CHOSEN["labelfree"], (), full=True)
     assert space["framework"] == "choice(fcn,pix2pix)"
