@@ -114,7 +114,7 @@ def side_by_side(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ValueError: If something else started several processes, but each is to train alone.
     """
-    from im2im.hardware import count_devices
+    from im2im.hardware import count_devices, uses_gpu
 
     count, nodes = count_devices(cfg.hardware.devices, cfg.hardware.accelerator), cfg.hardware.get("num_nodes", 1)
     if count * nodes == 1:
@@ -123,11 +123,10 @@ def side_by_side(cfg: DictConfig) -> dict[str, Any]:
                 f"several processes were started, got hardware.devices={cfg.hardware.devices}; set hardware=slurm or start one"
             )
         return {}
-    import torch
 
     from im2im.launching import Together
 
-    on_gpu = cfg.hardware.accelerator != "cpu" and torch.cuda.is_available()
+    on_gpu = uses_gpu(cfg.hardware.accelerator)
     configuration: Any = OmegaConf.to_container(cfg, resolve=True)
     return {"strategy": Together(configuration), "sync_batchnorm": on_gpu, "use_distributed_sampler": False}
 

@@ -36,7 +36,7 @@ def choose_precision(wanted: str, accelerator: str, spatial_dims: int) -> str:
 
 def _precision(accelerator: str, spatial_dims: int) -> tuple[str, str]:
     """Give the best precision, and why."""
-    if accelerator != "cpu" and torch.cuda.is_available():
+    if uses_gpu(accelerator):
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return ("bf16-mixed", "this GPU multiplies bfloat16") if fast else ("32-true", "this GPU does not multiply bfloat16")
     if spatial_dims == 3:
@@ -128,6 +128,11 @@ def refuse_wrong_gradients(precision: str, device: str, spatial_dims: int) -> No
     """Raise ValueError where torch trains wrongly: mixed bfloat16 through 3D convolutions on a CPU."""
     if "bf16" in precision and spatial_dims == 3 and device == "cpu":
         raise ValueError(f"3D training on a CPU is wrong in bfloat16, got hardware.precision={precision}; set hardware.precision=32-true")
+
+
+def uses_gpu(accelerator: str) -> bool:
+    """Tell whether a trainer with this accelerator ("auto", "cpu" or "gpu") runs on a GPU."""
+    return accelerator != "cpu" and torch.cuda.is_available()
 
 
 def multiplies_bfloat16() -> bool:

@@ -59,7 +59,9 @@ def _around(start: int, edge: int, size: int, patch: int, rng: np.random.Generat
     return slice(place, place + patch)
 
 
-def densities(entry: Entry, target: Side, patch_size: tuple[int, ...], store: Store, ignored: int | None = None) -> tuple[Density, Density]:
+def densities(
+    entry: Entry, target: Side, patch_size: tuple[int, ...], store: Store, ignore_index: int | None = None
+) -> tuple[Density, Density]:
     """Give where foreground is, and where pixels are included, in cells that fit into a patch.
 
     Foreground are the labels above 0, each of them with the same share, or what is brighter than the threshold of Otsu ("A threshold
@@ -70,20 +72,20 @@ def densities(entry: Entry, target: Side, patch_size: tuple[int, ...], store: St
     edge = max(1, math.ceil((math.prod(shape) / CELLS) ** (1 / len(shape))))
     edges = [min(edge, length, patch) for length, patch in zip(shape, patch_size, strict=True)]
     what = f"labels of equal shares and included pixels in cells of {edges}, labels: {target.labels}, by {target.reader}"
-    if ignored is not None:
-        what += f", without {ignored}"
-    fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target, edges, ignored))
+    if ignore_index is not None:
+        what += f", without {ignore_index}"
+    fact = known(store, what, entry.target, entry.time, entry.cost_map, lambda: _find(entry, target, edges, ignore_index))
     foreground, included = (Density(tuple(fact["edges"]), np.array(fact[name], np.float64)) for name in ("foreground", "included"))
     return foreground, included
 
 
-def _find(entry: Entry, target: Side, edges: list[int], ignored: int | None) -> dict[str, Any]:
+def _find(entry: Entry, target: Side, edges: list[int], ignore_index: int | None) -> dict[str, Any]:
     image = target.array(entry.target, time=entry.time)
     included = np.ones(image.shape[1:], bool)
     if entry.cost_map is not None:
         included = target.array(entry.cost_map, time=entry.time)[0] > 0
-    if ignored is not None:
-        included &= image[0] != ignored
+    if ignore_index is not None:
+        included &= image[0] != ignore_index
     if target.labels:
         foreground = np.sum([_equal(np.where(included, channel, 0)) for channel in image], axis=0)
     else:

@@ -55,7 +55,7 @@ class Anywhere:
 
         def look(entry: Entry) -> tuple[Density, Density] | None:
             weighed = entry.matched and (sampling.foreground or entry.cost_map is not None)
-            return densities(entry, target, sampling.patch_size, store, sampling.ignored) if weighed else None
+            return densities(entry, target, sampling.patch_size, store, sampling.ignore_index) if weighed else None
 
         with ThreadPoolExecutor(READERS) as pool:
             maps = list(pool.map(look, entries))
@@ -126,7 +126,7 @@ class Sampling:
         validation_limit: Patches of one validation at most, spread evenly over its images; None for no limit.
         validation_block: Share of a single training image that is held out for validation; 0 holds none out.
         divide_each: Hold out such a block of each training image that is large enough, rather than whole images.
-        ignored: The label of pixels that are no foreground.
+        ignore_index: The label of pixels that take part in nothing.
     """
 
     patch_size: tuple[int, ...]
@@ -140,7 +140,7 @@ class Sampling:
     validation_limit: int | None = None
     validation_block: float = 0.0
     divide_each: bool = False
-    ignored: int | None = None
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no size, and numbers below one."""

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from im2im.building import build
 from im2im.checkpoint import find, read
 from im2im.data.datamodule import ImageData
-from im2im.hardware import choose_precision
+from im2im.hardware import choose_precision, uses_gpu
 from im2im.planning.fingerprint import fingerprint
 from im2im.planning.plan import Plan, make_plan, overrides, read_plan
 from im2im.planning.situation import Situation
@@ -21,7 +21,7 @@ from im2im.planning.speed import pass_seconds
 from im2im.ranks import started_together
 from im2im.report.notation import seconds_of
 from im2im.settings import UNLIMITED, command_keys, settle_length
-from im2im.targets import check_saved, check_targets
+from im2im.targets import check_saved
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,6 @@ def _take_over(cfg: DictConfig, given: Collection[str]) -> None:
         check_saved({"network": there}, cfg.trust)
         kept = own | ({"in_channels", "out_channels", "spatial_dims"} & there.keys())
         cfg.network = {**there, **{key: here[key] for key in kept & here.keys()}}
-        filled = OmegaConf.to_container(cfg.network, resolve=True)
-        check_targets({"network": {key: value for key, value in filled.items() if key not in own}}, cfg.trust)  # type: ignore[union-attr]
     for key in ("framework.start_sigma", "framework.criterion.extent"):
         there = OmegaConf.select(saved, key)
         if key not in given and isinstance(there, int | float) and OmegaConf.select(cfg, key) is not None:
@@ -133,7 +131,7 @@ def facts_of(cfg: DictConfig, data: ImageData, task: Any) -> dict[str, Any]:
 
 
 def _device(cfg: DictConfig) -> str:
-    return "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
+    return "cuda" if uses_gpu(cfg.hardware.accelerator) else "cpu"
 
 
 def _situation(cfg: DictConfig, given: Collection[str], choices: Mapping[str, str], compose: Compose) -> Situation:

@@ -53,9 +53,7 @@ def propose(cfg: DictConfig, facts: Mapping[str, Any], chosen: Mapping[str, str]
         "batch_size": _batches(cfg, (1, 0.5, 0.25, 2) if full else (1, 0.5, 0.25)),
         "criterion": _first(criterion, OF_INTENSITIES if intensities else OF_CLASSES) if criterion else "",
         "learning_rate": _around(float(cfg.learning_rate)),
-        "network": {}
-        if OmegaConf.select(cfg, "init")
-        else _networks(cfg, facts, network, others=full and network in NETWORKS and "network" not in fixed),
+        "network": {} if cfg.init else _networks(cfg, facts, network, full and network in NETWORKS and "network" not in fixed),
         "patches": {} if OmegaConf.select(cfg, "search.pruner") in WHILE_TRAINING else _patches(cfg, facts),
         "normalization": _first(chosen["normalization"], _normalizations(facts)),
         "augmentation": _first(chosen["augmentation"], _augmentations(facts)),

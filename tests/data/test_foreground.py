@@ -61,7 +61,7 @@ def test_a_label_that_is_ignored_has_no_share():
     labels[:10], labels[10:12] = 255, 1
     foreground, included = densities(entry(labels), side(labels=True), labels.shape, Store(), 255)
     assert (foreground.shares[:10].sum(), foreground.shares[10:12].min(), included.shares.sum()) == (0, 1, 200)
-    drawn = regions([entry(labels)], 100, patch_size=(1, 1), labels=True, foreground=1.0, ignored=255)
+    drawn = regions([entry(labels)], 100, patch_size=(1, 1), labels=True, foreground=1.0, ignore_index=255)
     assert {int(labels[region][0, 0]) for region in drawn} == {1}
 
 

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from tests_shared import command
 from tests_tiny import composed
 
-from im2im.planning.training import _device, _take_over, is_planned
+from im2im.building import build
+from im2im.planning.training import _take_over, facts_of, is_planned
 
 SHORT = ["data=folders", "hardware=cpu", "max_epochs=1", "data.index=false", "callbacks.sample_images=null"]
 BUILT_IN = ["hardware=cpu", "max_epochs=1", "callbacks.sample_images=null", "data.size=[32,32]", "data.counts={train:2,val:1,test:1}"]
@@ -190,6 +191,15 @@ def test_the_network_of_foreign_weights_is_built_only_where_they_are_trusted(fol
     assert not (tmp_path / "harm").exists()
 
 
+def test_the_foreign_network_of_trusted_weights_is_taken_over(monkeypatch):
+    content = {"network": {"_target_": "somebody.elses.Network"}, "framework": {}}
+    monkeypatch.setattr("im2im.planning.training.find", lambda path, key: path)
+    monkeypatch.setattr("im2im.planning.training.read", lambda path: {"im2im": {"config": content}})
+    cfg = composed("task=semantic", "init=somewhere", "trust=true")
+    _take_over(cfg, ())
+    assert cfg.network == content["network"]
+
+
 def test_the_network_of_other_weights_has_the_channels_of_these_images(monkeypatch):
     saved = composed("task=semantic", "network.channels=[4,8]", "network.strides=[2]", "in_channels=1", "out_channels=2")
     content = {"network": OmegaConf.to_container(saved.network, resolve=True), "framework": {}}
@@ -245,10 +255,13 @@ def test_the_epochs_of_the_data_end_a_training_and_what_is_told_of_it(folders, i
     assert json.loads((run / "metrics.json").read_text())["train"]["epochs"] == 1
 
 
-def test_the_memory_and_speed_are_those_of_the_device_that_trains(monkeypatch):
+@pytest.mark.parametrize(("accelerator", "memory"), [("cpu", 4.0), ("gpu", 2.0), ("auto", 2.0)])
+def test_the_memory_is_that_of_the_device_that_trains(folders, monkeypatch, accelerator, memory):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    told = [_device(OmegaConf.create({"hardware": {"accelerator": name}})) for name in ("cpu", "gpu", "auto")]
-    assert told == ["cpu", "cuda", "cuda"]
+    monkeypatch.setattr("im2im.planning.fingerprint.free_memory", {"cpu": 4e9, "cuda": 2e9}.get)
+    cfg = composed("data=folders", f"data.root={folders}", "data.index=false")
+    cfg.hardware.accelerator = accelerator
+    assert facts_of(cfg, build(cfg.data.module), build(cfg.task))["memory"] == memory
 
 
 def test_nothing_is_chosen_for_the_network_of_weights_that_were_not_planned(folders, im2im):
