@@ -1,8 +1,9 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from tests_planning import CELLS, EMBEDSEG, FACTS, STACK, alike
 
-from im2im.planning.plan import Plan, overrides, read_plan, untouched
-from im2im.planning.situation import Part
+from im2im.planning.plan import Plan, make_plan, overrides, read_plan, untouched
+from im2im.planning.situation import Part, Situation
 
 NETWORK = {"network": "fnet", "network.channels": 16, "patch_size": [128, 128]}
 
@@ -37,6 +38,23 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
     plan.write(tmp_path)
     assert read_plan(tmp_path / "plan.yaml") == Plan(plan.parts)
     assert plan.lines()[1] == "loss: criterion=mse (plain)"
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        {"facts": {"images": {"train": 3, "val": 1}, "drawn": True, "sizes": [[512, 512]]}},
+        {"facts": alike(0.8, sigma=2.0), "framework": "pix2pix"},
+        {"kind": "classes", "facts": {**CELLS, "foreground": 0.01}, "network": "unet"},
+        {"kind": "classes", "classes": 2, "facts": CELLS, "framework": "cyclegan", "network": "unet", "paired": False},
+        {"kind": "objects", "facts": {**CELLS, "foreground": 0.01}, **EMBEDSEG},
+        {"kind": "classes", "facts": {**STACK, **CELLS, "plane_distance": 9.0}, "dims": 3, "network": "unet"},
+    ],
+)
+def test_all_that_rules_choose_may_be_given_again(tmp_path, situation):
+    plan = make_plan(Situation(**{"kind": "intensities", **situation, "facts": {**FACTS, **situation["facts"]}}), {})
+    plan.write(tmp_path)
+    assert read_plan(tmp_path / "plan.yaml").settings == plan.settings
 
 
 @pytest.mark.parametrize("content", ["", "plan: 3", "plan: {loss: {reason: none}}", "a: [", "facts: {}"])
